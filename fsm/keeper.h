@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: PostgreSQL */
+/* The keeper's half of the brain: what a node does next, given what it knows. */
+#ifndef FSM_KEEPER_H
+#define FSM_KEEPER_H
+
+#include "fsm/fsm.h"
+
+/* What a keeper remembers over a restart: it is in the state file, fsynced before it acts. */
+struct keeper {
+	int64_t node_id;
+	int group_id;
+	uint64_t system_identifier;
+	enum fsm_state current;
+	enum fsm_state goal;
+	int64_t goal_seq;
+	int64_t term;		/* of the goal */
+	int64_t epoch;		/* replies of a lower one are refused */
+	int64_t promise_term;
+	int promise_tli;
+	uint64_t promise_lsn;
+	int64_t stopped_term;
+	uint64_t final_lsn;
+	int64_t applied_gen;
+	int lease_gen;
+	bool rewinding;		/* pg_rewind began and did not finish: the directory must not start */
+	bool parked;		/* maintenance entered by a graceful stop */
+
+	/* not stored */
+	int64_t wanted_gen;	/* of the last reply */
+	bool planned;
+	bool contact;		/* the monitor answered since this process started */
+	int fails;
+};
+
+/* What is seen of the host and of the monitor now. */
+struct keeper_obs {
+	enum fsm_pg pg;
+	bool pid_alive;		/* a postmaster process is there */
+	bool has_data;
+	bool streaming;
+	bool shutting_down;	/* this keeper was asked to stop */
+	int64_t contact_age_ms;	/* since the last good reply was *asked for* */
+	int64_t lease_left_ms;	/* FSM_NEVER: unlimited */
+	int64_t vouched_age_ms;	/* since a standby that could replace us was last seen attached */
+	int64_t partition_ms;	/* network_partition_timeout */
+	int64_t down_age_ms;	/* since Postgres was last seen up; 0 when up */
+	bool working;		/* an act is in progress */
+	enum fsm_act act;	/* which */
+	enum fsm_state act_goal; /* and for which goal */
+	int64_t act_seq;
+	int64_t retry_in_ms;	/* > 0: the last attempt failed, wait this long */
+};
+
+enum keeper_do {
+	KEEPER_WAIT,		/* nothing to do now */
+	KEEPER_BEGIN,		/* begin act toward state */
+	KEEPER_ABORT,		/* end the act in progress: it serves no goal any more */
+	KEEPER_MOVE,		/* no work needed: state is reached */
+	KEEPER_EXIT		/* dropped and reported: leave */
+};
+
+struct keeper_step {
+	enum keeper_do what;
+	enum fsm_act act;
+	enum fsm_state to;	/* the state that is reached when the act succeeds */
+	const char *why;
+};
+
+/*
+ * Pure: reads both, changes neither. KEEPER_WAIT comes with nothing else.
+ * The order of concerns: fence when the lease is over; refuse what a promise
+ * or a stop forbids; go to the goal; keep the condition of the current state.
+ */
+void keeper_step(const struct keeper *, const struct keeper_obs *, struct keeper_step *);
+
+#endif
