@@ -74,8 +74,11 @@ struct config {
 
 enum config_type {
 	CONFIG_STRING,
-	CONFIG_CHOICE,  /* a string out of "a|b|c" */
-	CONFIG_INT,     /* min to max; -1 is "not set" */
+	CONFIG_NAME,    /* as str_name wants it */
+	CONFIG_PATH,    /* absolute */
+	CONFIG_CHOICE,  /* one of "a|b|c" */
+	CONFIG_RATE,    /* for pg_basebackup --max-rate: "32k" to "1024M", bare: kB */
+	CONFIG_INT,     /* "min..max"; -1 is "not set" */
 	CONFIG_BOOL,    /* written 0 or 1 */
 	CONFIG_SECONDS, /* int64_t ms; a bare number in the file is seconds */
 	CONFIG_MS       /* int64_t ms; a bare number is milliseconds */
