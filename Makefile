@@ -34,7 +34,10 @@ WARN = -Wall -Wextra $(WERROR) -Wpedantic -Wshadow -Wvla -Wformat=2 -Wundef \
        -Wwrite-strings -Wcast-qual -Wswitch-enum -Wimplicit-fallthrough -Wconversion \
        -Wno-sign-conversion -fno-common
 SAFE = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
-FLAGS = $(CFLAGS) $(STD) $(WARN) $(SAFE)
+# what a program does not reach is not in it: every test links every object
+TRIM = -ffunction-sections -fdata-sections
+GC   = -Wl,--gc-sections
+FLAGS = $(CFLAGS) $(STD) $(WARN) $(SAFE) $(TRIM)
 DEFS = -DAUTOCTL_VERSION='"$(VERSION)"'
 
 # One file per thought, so the folders are the list; these are programs of their own.
@@ -47,11 +50,11 @@ endif
 ifdef DYNAMIC
 SRC     := $(filter-out pg/nokrb.c,$(SRC))
 LIBS     = -lpq
-LINK     = $(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBS)
+LINK     = $(CC) $(CFLAGS) -pie $(GC) $(LDFLAGS) -o $@ $^ $(LIBS)
 else
 LIBS     = -L$(PGLIB) -lpq -lpgcommon_shlib -lpgport_shlib -lssl -lcrypto -lm
 # glibc has the file and DNS resolvers built in; what it warns about is nsswitch modules
-LINK     = $(CC) $(CFLAGS) -static $(LDFLAGS) -o $@ $^ $(LIBS) 2>$@.tmp; rc=$$?; \
+LINK     = $(CC) $(CFLAGS) -static $(GC) $(LDFLAGS) -o $@ $^ $(LIBS) 2>$@.tmp; rc=$$?; \
 	grep -v -e 'in function' -e 'in statically linked applications requires' $@.tmp >&2; \
 	rm -f $@.tmp; exit $$rc
 endif
@@ -92,8 +95,8 @@ test/fuzz_%: test/fuzz_%.o test/mutate.o $(OBJ)
 
 # Remember what everything was compiled with; changing it compiles everything again.
 .build-flags: FORCE
-	@echo '$(CC) $(FLAGS) $(LDFLAGS) $(DYNAMIC)' | cmp -s - $@ || \
-		echo '$(CC) $(FLAGS) $(LDFLAGS) $(DYNAMIC)' > $@
+	@echo '$(CC) $(FLAGS) $(LDFLAGS) $(GC) $(DYNAMIC)' | cmp -s - $@ || \
+		echo '$(CC) $(FLAGS) $(LDFLAGS) $(GC) $(DYNAMIC)' > $@
 .build-version: FORCE
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
@@ -125,7 +128,8 @@ FUZZ_TIME ?= 60
 fuzz: $(SRC)
 	@for f in $(FUZZ:.c=); do \
 		clang -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-			$(STD) $(DEFS) -o $$f.lf.tmp $$f.c $(filter-out pg/nokrb.c,$(SRC)) -lpq && \
+			$(STD) $(DEFS) $(TRIM) $(GC) -o $$f.lf.tmp $$f.c \
+			$(filter-out pg/nokrb.c,$(SRC)) -lpq && \
 		$$f.lf.tmp -max_total_time=$(FUZZ_TIME) -print_final_stats=1 || exit 1; \
 	done
 
