@@ -5,6 +5,7 @@
 #define PG_DB_H
 
 #include <libpq-fe.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,7 +24,8 @@ struct db_target {
 	const char *sslmode;
 	const char *options;  /* such as "-c default_transaction_read_only=off" */
 	int64_t connect_ms;   /* default 5000 */
-	int64_t statement_ms; /* client side deadline of each statement, default 10000 */
+	int64_t statement_ms; /* client side deadline of each statement, default 10000;
+			       * the server gives up the statement then too */
 	bool local;           /* errors are ERR_POSTGRES, not ERR_MONITOR */
 };
 
@@ -64,6 +66,7 @@ bool db_is_bad(const struct db *);
  * (ERR_SYSTEM); errors of the server have its sqlstate, detail and hint. db_run forgets
  * rows, db_query fills the struct (which it drops first).
  */
+#define DB_PARAMS_MAX 64
 #define DB_END ((const char *)-1)
 int db_run(struct db *, struct err *, const char *sql, ...)
     __attribute__((warn_unused_result));
@@ -98,19 +101,19 @@ struct db_notice {
 int db_wait_notice(struct db *, struct db_notice *, int64_t ms, struct err *)
     __attribute__((warn_unused_result));
 
-/* Where the server's NOTICE and WARNING messages go; default: log_warn. */
-typedef void db_notice_fn(void *arg, const char *severity, const char *text);
-void db_on_message(struct db *, db_notice_fn *, void *arg);
-
-/* For watch.c: keyword arrays of a target, heap; the error of a failed result. */
+/* For watch.c and store.c, which share the ways of db.c. */
 struct db_words {
 	const char *keyword[24];
 	const char *value[24];
 	char port[16];
-	char timeout[16];
+	char options[256];
 };
-void db_words(const struct db_target *, struct db_words *);
+void db_words(const struct db_target *, struct db_words *); /* ended by NULL */
+int db_params(va_list, const char **value); /* up to DB_END; returns how many */
 int db_result_err(const PGresult *, bool local, struct err *);
 int db_conn_err(const PGconn *, bool local, struct err *);
+void db_quiet(PGconn *); /* the server's warnings go to the log */
+bool db_take_notice(PGconn *, struct db_notice *);
+void rows_fill(struct rows *, PGresult *); /* takes the result */
 
 #endif

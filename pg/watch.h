@@ -13,24 +13,6 @@ enum watch_state {
 	WATCH_BUSY  /* a statement is under way */
 };
 
-struct watch {
-	enum watch_state state;
-	PGconn *conn;
-	struct mono deadline; /* of the connection attempt or of the statement */
-	struct mono began;    /* when that was started */
-	short events;         /* POLLIN | POLLOUT it waits for now */
-	bool local;
-	struct rows rows; /* of the last WATCH_RESULT, until the next call */
-};
-
-enum watch_event {
-	WATCH_NOTHING,
-	WATCH_OPEN,   /* connected */
-	WATCH_RESULT, /* the statement is done: rows */
-	WATCH_FAILED, /* the statement failed (err), the connection goes on */
-	WATCH_LOST /* closed: refused, reset, deadline; err says which, see watch_lost */
-};
-
 /* How a connection ended, for those who weigh evidence. */
 enum watch_lost {
 	WATCH_LOST_NOT,
@@ -39,6 +21,26 @@ enum watch_lost {
 	WATCH_LOST_OTHER,  /* a postmaster answered something else: it is alive */
 	WATCH_LOST_SILENT, /* nothing came back before the deadline, or no route */
 	WATCH_LOST_LOCAL   /* it is our fault: bad target, no memory, no socket */
+};
+
+struct watch {
+	enum watch_state state;
+	PGconn *conn;
+	struct mono deadline; /* of the connection attempt or of the statement */
+	struct mono began;    /* when that was started */
+	short events;         /* POLLIN | POLLOUT it waits for now */
+	enum watch_lost lost; /* why the last WATCH_LOST came */
+	bool local;
+	PGresult *got;    /* the last one of a statement that is not finished */
+	struct rows rows; /* of the last WATCH_RESULT, until the next call */
+};
+
+enum watch_event {
+	WATCH_NOTHING,
+	WATCH_OPEN,   /* connected */
+	WATCH_RESULT, /* the statement is done: rows */
+	WATCH_FAILED, /* the statement failed (err), the connection goes on */
+	WATCH_LOST    /* closed: refused, reset, deadline; see .lost and err */
 };
 
 /* Begin to connect (target->connect_ms). Names of hosts are looked up here and now, which
@@ -58,9 +60,6 @@ int watch_send(struct watch *, const char *sql, int n, const char *const *value,
  * has passed, and again as long as it does not return WATCH_NOTHING.
  */
 enum watch_event watch_step(struct watch *, struct mono now, struct err *);
-
-/* Why the last WATCH_LOST came. */
-enum watch_lost watch_lost_kind(const struct err *);
 
 /* Take the next NOTIFY that has arrived; false: there is none. */
 bool watch_notice(struct watch *, struct db_notice *);
