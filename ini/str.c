@@ -1,5 +1,4 @@
-/* Strict readers of short texts: numbers, booleans, durations, sizes, positions, names.
- */
+/* Strict readers of short texts: numbers, booleans, durations, sizes, names. */
 /* SPDX-License-Identifier: PostgreSQL */
 #include "ini/str.h"
 

@@ -1,5 +1,4 @@
-/* Strict readers of short texts: numbers, booleans, durations, sizes, positions, names.
- */
+/* Strict readers of short texts: numbers, booleans, durations, sizes, names. */
 /* SPDX-License-Identifier: PostgreSQL */
 #ifndef INI_STR_H
 #define INI_STR_H
