@@ -113,10 +113,18 @@ check-unit: tests
 check-pg: tests
 	@test/run $(PGTESTS)
 
+# KEEP=1 leaves it running, to be looked at; demo-stop ends that.
 demo:
 	@test/need $(NEED)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all test/writer test/wire
 	@test/demo
+
+demo-stop:
+	@test/demo stop
+
+# How long writes stop, against the least possible on this machine.
+bench: all test/writer test/wire
+	@test/as-user test/bench $(ROUNDS)
 
 # No static link and no fortified libc functions below the sanitizers.
 asan:
@@ -159,7 +167,7 @@ clean:
 	rm -f autoctl pg/embed pg/schema.gen.c .build-flags .build-version $(TESTS)
 	rm -f *.o *.d *.tmp */*.o */*.d */*.tmp
 
-.PHONY: all tests check check-unit check-pg demo asan fuzz lint format install clean FORCE
+.PHONY: all tests check check-unit check-pg demo demo-stop bench asan fuzz lint format install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(wildcard *.d */*.d)

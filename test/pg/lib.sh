@@ -78,7 +78,8 @@ cluster_init() {
 	[ "$(id -u)" -ne 0 ] || skip_all "Postgres refuses root: use test/as-user"
 	[ -x "$autoctl" ] || skip_all "autoctl is not built"
 	find_postgres
-	root=$(mktemp -d "${TMPDIR:-/tmp}/autoctl.XXXXXX") || exit 1
+	root=${cluster_root:-$(mktemp -d "${TMPDIR:-/tmp}/autoctl.XXXXXX")}
+	[ -d "$root" ] || exit 1
 	trap cluster_end EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
