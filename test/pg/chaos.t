@@ -44,7 +44,7 @@ linger() {
 	clock
 	linger_end=$((now + 100 * rolled))
 	while [ "$now" -lt "$linger_end" ]; do
-		sleep 0.05
+		nap 0.05
 		clock
 	done
 }

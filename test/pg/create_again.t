@@ -13,7 +13,7 @@ create_and_kill() {
 	clock
 	kill_at=$((now + ms))
 	while [ "$now" -lt "$kill_at" ] && alive "$(pid_of "create_$n")"; do
-		sleep 0.01
+		nap 0.01
 		clock
 	done
 	kill -KILL $(family_of "$(pid_of "create_$n")") $(processes_in "$root/n$n") 2>/dev/null

@@ -28,6 +28,11 @@ clock() {
 	now=${now#0}
 }
 
+# The pause between two looks of a wait loop, and nothing else.
+nap() {
+	sleep "$1"
+}
+
 # within SECONDS COMMAND... : until it succeeds. What it prints at last is shown if not.
 within() {
 	clock
@@ -41,7 +46,7 @@ within() {
 			diagnose
 			return 1
 		fi
-		sleep 0.1
+		nap 0.1
 	done
 }
 
@@ -286,7 +291,7 @@ holds() {
 	shift
 	while [ "$now" -lt "$holds_end" ]; do
 		"$@" || return 1
-		sleep 0.2
+		nap 0.2
 		clock
 	done
 }
@@ -429,7 +434,7 @@ writer_start() {
 # More rows are acknowledged than a moment ago.
 writing() {
 	writing_before=$(wc -l <"$root/acks" 2>/dev/null || echo 0)
-	sleep 0.05
+	nap 0.05
 	[ "$(wc -l <"$root/acks" 2>/dev/null || echo 0)" -gt "$writing_before" ]
 }
 
@@ -521,7 +526,7 @@ cluster_end() {
 		ce_pids=$(echo $ce_pids)
 		[ -n "$ce_pids" ] || break
 		kill -KILL $ce_pids 2>/dev/null
-		sleep 0.1
+		nap 0.1
 	done
 	rm -rf "$root"
 }
