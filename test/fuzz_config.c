@@ -49,11 +49,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct config c, again;
 	struct buf a = { 0 }, b = { 0 };
+	int rc;
 
 	if (load(&c, data, size))
 		return 0;
 	config_dump_ini(&c, &a);
-	assert(load(&again, buf_peek(&a), buf_len(&a)) == 0);
+	rc = load(&again, buf_peek(&a), buf_len(&a));
+	assert(rc == 0);
 	config_dump_ini(&again, &b);
 	assert(strcmp(buf_peek(&a), buf_peek(&b)) == 0);
 	config_dump_json(&c, &b);

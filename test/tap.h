@@ -14,13 +14,16 @@ static int tap_failed;
 __attribute__((format(printf, 4, 5), unused)) static bool
 tap_ok(bool ok, const char *file, int line, const char *fmt, ...)
 {
+	char text[512];
 	va_list ap;
 
-	printf("%sok %d - ", ok ? "" : "not ", ++tap_count);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	putchar('\n');
+	for (char *s = text; *s; s++)
+		if (*s == '\n' || *s == '\r' || *s == '#')
+			*s = '.'; /* one line, and no directive */
+	printf("%sok %d - %s\n", ok ? "" : "not ", ++tap_count, text);
 	if (!ok) {
 		tap_failed++;
 		printf("# failed at %s:%d\n", file, line);
@@ -42,14 +45,24 @@ tap_note(const char *fmt, ...)
 	putchar('\n');
 }
 
+/* A text of any number of lines, all of them comments. */
+__attribute__((unused)) static void
+tap_lines(const char *label, const char *text)
+{
+	printf("# %s", label);
+	for (text = text ? text : "(null)"; *text; text++)
+		printf(*text == '\n' ? "\n#       " : "%c", *text);
+	putchar('\n');
+}
+
 __attribute__((unused)) static bool
 tap_str(const char *got, const char *want, const char *file, int line, const char *what)
 {
 	bool same = got && want ? strcmp(got, want) == 0 : got == want;
 
 	if (!tap_ok(same, file, line, "%s", what)) {
-		tap_note("got:  %s", got ? got : "(null)");
-		tap_note("want: %s", want ? want : "(null)");
+		tap_lines("got:  ", got);
+		tap_lines("want: ", want);
 	}
 	return same;
 }
