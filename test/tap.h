@@ -21,8 +21,8 @@ tap_ok(bool ok, const char *file, int line, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	for (char *s = text; *s; s++)
-		if (*s == '\n' || *s == '\r' || *s == '#')
-			*s = '.'; /* one line, and no directive */
+		if (*s == '\n' || *s == '\r')
+			*s = '.'; /* one test, one line */
 	printf("%sok %d - %s\n", ok ? "" : "not ", ++tap_count, text);
 	if (!ok) {
 		tap_failed++;
@@ -50,8 +50,11 @@ __attribute__((unused)) static void
 tap_lines(const char *label, const char *text)
 {
 	printf("# %s", label);
-	for (text = text ? text : "(null)"; *text; text++)
-		printf(*text == '\n' ? "\n#       " : "%c", *text);
+	for (text = text ? text : "(null)"; *text; text++) {
+		putchar(*text);
+		if (*text == '\n')
+			printf("#       ");
+	}
 	putchar('\n');
 }
 
