@@ -426,8 +426,8 @@ heal() {
 
 # writer_start [NODE...] : write through these nodes.
 writer_start() {
-	writer_uri=$(app_uri "$@")
-	start writer "$writer" run "$root/acks" "$writer_uri" 4 10
+	app_uri "$@" >"$root/writer_uri"
+	start writer "$writer" run "$root/acks" "$(cat "$root/writer_uri")" 4 10
 	within 10 writing
 }
 
@@ -444,7 +444,7 @@ writer_stop() {
 
 # Every acknowledged row is there.
 writer_verify() {
-	"$writer" verify "$root/acks" "$writer_uri" 30
+	"$writer" verify "$root/acks" "$(cat "$root/writer_uri")" 30
 }
 
 # event NAME : what is measured from now on belongs to it.
