@@ -22,7 +22,7 @@ COMPDIR    = $(PREFIX)/share/bash-completion/completions
 
 PGINC := $(shell $(PG_CONFIG) --includedir 2>/dev/null || echo /usr/include/postgresql)
 # libpq.a's two helper archives come with a server's files: take the newest major's
-PGLIB := $(shell ls -d $$($(PG_CONFIG) --pkglibdir 2>/dev/null)/.. \
+PGLIB := $(shell ls -d $$($(PG_CONFIG) --libdir 2>/dev/null) \
 	/usr/lib/postgresql/*/lib /usr/pgsql-*/lib /usr/lib 2>/dev/null | sort -rV | \
 	while read d; do test -f $$d/libpgcommon_shlib.a && echo $$d && break; done)
 VERSION := $(shell v=$$(git describe --tags --match 'v[0-9]*' 2>/dev/null) && \
