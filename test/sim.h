@@ -1,4 +1,5 @@
-/* A simulated world: hosts, Postgres, network, monitor store, clients; one seed, one story. */
+/* A simulated world: hosts, Postgres, network, monitor store, clients; one seed, one
+ * story. */
 /* SPDX-License-Identifier: PostgreSQL */
 #ifndef TEST_SIM_H
 #define TEST_SIM_H
@@ -52,8 +53,8 @@ struct sim_host {
 	bool powered;
 	/* disk */
 	bool has_data;
-	bool signal;     /* standby.signal */
-	bool clean;      /* the last stop of a writer wrote its shutdown record */
+	bool guarded; /* standby.signal */
+	bool clean;   /* the last stop of a writer wrote its shutdown record */
 	uint64_t final;
 	struct sim_wal wal;
 	struct fsm_config names;
@@ -77,6 +78,9 @@ struct sim_host {
 	int64_t keeper_up_at;
 	struct keeper k;
 	bool have_reply;
+	bool was_up;
+	enum fsm_state told_state;
+	int64_t apart_since;
 	struct sim_act act;
 	int64_t retry_at;
 	int64_t pg_down_since;

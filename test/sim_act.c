@@ -1,4 +1,5 @@
-/* Simulated acts: what a worker process does to its host, cut where a crash can cut it. */
+/* Simulated acts: what a worker process does to its host, cut where a crash can cut it.
+ */
 /* SPDX-License-Identifier: PostgreSQL */
 #include <string.h>
 
@@ -50,7 +51,7 @@ act_init(struct sim *s, int h)
 
 	if (!x->has_data) {
 		x->has_data = true;
-		x->signal = false;
+		x->guarded = false;
 		memset(&x->wal, 0, sizeof x->wal);
 		x->wal.n = 1;
 		x->wal.seg[0].uid = ++s->next_uid;
@@ -75,8 +76,9 @@ act_sync(struct sim *s, int h)
 
 	switch (x->act.phase) {
 	case 0:
-		if (x->signal && x->pg != FSM_PG_RW)
-			return SIM_FAILED; /* not a writer any more: nobody may make it one here */
+		if (x->guarded && x->pg != FSM_PG_RW)
+			return SIM_FAILED; /* not a writer any more: nobody may make it
+					      one here */
 		if ((r = running(s, h)) != SIM_DONE)
 			return r;
 		if (x->pg != FSM_PG_RW)
@@ -106,7 +108,7 @@ act_resume(struct sim *s, int h)
 	if (x->act.phase == 0 && x->pg == FSM_PG_STANDBY)
 		simpg_stop(s, h, true);
 	if (x->act.phase == 0 && x->pg == FSM_PG_DOWN)
-		x->signal = false;
+		x->guarded = false;
 	return act_sync(s, h);
 }
 
@@ -121,7 +123,7 @@ promote(struct sim *s, int h, bool closed)
 		simpg_names(s, h, &x->act.config);
 		wal_fork(s, &x->wal);
 		x->pg = FSM_PG_RW;
-		x->signal = false;
+		x->guarded = false;
 		memset(x->ack, 0, sizeof x->ack);
 		for (int i = 0; i < s->nhosts; i++)
 			x->walsender[i] = false;
@@ -160,7 +162,8 @@ act_closed(struct sim *s, int h)
 	if (r != SIM_DONE)
 		return r;
 	if (x->pg == FSM_PG_RW && !x->door_closed && x->act.phase < 2) {
-		x->door_closed = true; /* promoted before a crash; the door file survived */
+		x->door_closed =
+		    true; /* promoted before a crash; the door file survived */
 		return SIM_DONE;
 	}
 	switch (x->act.phase) {
@@ -213,7 +216,7 @@ act_stop(struct sim *s, int h)
 		return wait_ms(s, x, 1, 5);
 	case 1:
 		if (x->has_data)
-			x->signal = true;
+			x->guarded = true;
 		x->act.phase = 2;
 		return wait_ms(s, x, 5, 60);
 	default:
@@ -232,7 +235,7 @@ act_fence(struct sim *s, int h)
 	struct sim_host *x = &s->host[h];
 
 	if (x->has_data)
-		x->signal = true;
+		x->guarded = true;
 	if (x->pg != FSM_PG_DOWN)
 		simpg_crash(s, h);
 	x->k.stopped_term = x->k.term;
@@ -250,13 +253,15 @@ take_all(struct sim *s, int h, int u)
 	s->host[h].final = 0;
 }
 
-/* The ladder: follow, rewind, copy; nothing is touched while the upstream is out of reach. */
+/* The ladder: follow, rewind, copy; nothing is touched while the upstream is out of
+ * reach. */
 static enum sim_result
 act_follow(struct sim *s, int h)
 {
 	struct sim_host *x = &s->host[h];
 	int u = sim_host_of(s, x->act.upstream);
-	bool there = u >= 0 && u != h && sim_linked(s, h, u) && s->host[u].pg == FSM_PG_RW;
+	bool there =
+	    u >= 0 && u != h && sim_linked(s, h, u) && s->host[u].pg == FSM_PG_RW;
 
 	switch (x->act.phase) {
 	case 0:
@@ -269,7 +274,7 @@ act_follow(struct sim *s, int h)
 		}
 		if (x->pg == FSM_PG_STARTING)
 			return wait_ms(s, x, 10, 30);
-		x->signal = true;
+		x->guarded = true;
 		if (x->pg == FSM_PG_RW)
 			simpg_stop(s, h, true);
 		if (wal_common(&x->wal, &s->host[u].wal) < x->wal.end) {
@@ -285,7 +290,7 @@ act_follow(struct sim *s, int h)
 		if (!there)
 			return SIM_FAILED;
 		take_all(s, h, u);
-		x->signal = true;
+		x->guarded = true;
 		x->k.rewinding = false;
 		x->disk = x->k;
 		x->act.phase = 1;
@@ -300,7 +305,8 @@ act_follow(struct sim *s, int h)
 			return SIM_FAILED;
 		if (x->pg == FSM_PG_STANDBY && x->act.to == FSM_CATCHINGUP)
 			return SIM_DONE;
-		if (x->stream_from == u && there && wal_uid(&x->wal) == wal_uid(&s->host[u].wal))
+		if (x->stream_from == u && there &&
+		    wal_uid(&x->wal) == wal_uid(&s->host[u].wal))
 			return SIM_DONE;
 		if (there && wal_common(&x->wal, &s->host[u].wal) < x->wal.end)
 			x->act.phase = 0;
@@ -316,10 +322,10 @@ act_detach(struct sim *s, int h)
 
 	if (x->act.phase == 0) {
 		if (x->pg == FSM_PG_RW) { /* a former writer steps back to a standby */
-			x->signal = true;
+			x->guarded = true;
 			simpg_stop(s, h, true);
 		}
-		x->signal = x->has_data;
+		x->guarded = x->has_data;
 		x->conf_upstream = 0;
 		x->act.phase = 1;
 		return wait_ms(s, x, 5, 30);

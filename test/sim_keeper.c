@@ -19,13 +19,16 @@ simkeeper_start(struct sim *s, int h)
 	x->k.contact = false;
 	x->k.fails = 0;
 	x->act.on = false;
+	x->was_up = false;
+	x->told_state = FSM_UNKNOWN;
 	x->have_reply = false;
 	x->report_flying = false;
 	x->report_due = s->now;
 	x->retry_at = 0;
 	x->contact_sent = s->now;
 	x->vouched_at = s->now;
-	x->lease_until = x->k.lease_gen % 2 ? s->now : LEASE_NONE; /* unknown: take it to be over */
+	x->lease_until =
+	    x->k.lease_gen % 2 ? s->now : LEASE_NONE; /* unknown: take it to be over */
 	x->heard = FSM_WITNESS_NONE;
 	x->pg_down_since = x->pg == FSM_PG_DOWN ? s->now : 0;
 	sim_log(s, "host %d: keeper starts in %s", h, fsm_state_name(x->k.current));
@@ -45,7 +48,48 @@ streaming(const struct sim *s, int h)
 	const struct sim_host *x = &s->host[h];
 
 	return x->pg == FSM_PG_STANDBY && x->stream_from >= 0 &&
-	    wal_uid(&x->wal) == wal_uid(&s->host[x->stream_from].wal);
+	       wal_uid(&x->wal) == wal_uid(&s->host[x->stream_from].wal);
+}
+
+/* What the act in progress was begun with is no longer what is wanted. */
+static bool
+act_stale(const struct sim_host *x)
+{
+	const struct sim_act *a = &x->act;
+
+	switch (a->act) {
+	case FSM_ACT_FOLLOW:
+		return a->upstream != x->upstream_id;
+	case FSM_ACT_FETCH:
+		return a->upstream != x->upstream_id || a->target != x->target_lsn;
+	case FSM_ACT_SYNC:
+	case FSM_ACT_RESUME:
+		return a->config.gen != x->wanted.gen;
+	case FSM_ACT_PREPARE:
+	case FSM_ACT_CLOSED:
+	case FSM_ACT_DETACH:
+		return a->term != x->k.term || a->planned != x->k.planned;
+	case FSM_ACT_NOTHING:
+	case FSM_ACT_INIT:
+	case FSM_ACT_PROMOTE:
+	case FSM_ACT_OPEN:
+	case FSM_ACT_STOP:
+	case FSM_ACT_RELEASE:
+	case FSM_ACT_DROP:
+	case FSM_ACT_START:
+	case FSM_ACT_FENCE:
+	case FSM_ACT_COUNT:
+		break;
+	}
+	return false;
+}
+
+static bool
+act_final(const struct sim_host *x)
+{
+	return (x->act.act == FSM_ACT_CLOSED && x->act.phase >= 2) ||
+	       (x->act.act == FSM_ACT_PROMOTE && x->act.phase >= 1) ||
+	       x->act.act == FSM_ACT_OPEN;
 }
 
 static void
@@ -63,17 +107,32 @@ observe(struct sim *s, int h, struct keeper_obs *o)
 		x->pg_down_since = s->now;
 	o->pg = x->pg;
 	o->pid_alive = x->pg != FSM_PG_DOWN;
+	o->was_up = x->was_up;
+	o->sync = x->names.k > 0;
+	o->heard = x->heard;
+	o->has_upstream = x->upstream_id && x->upstream_id != x->k.node_id;
+	o->upstream_ok = x->conf_upstream == x->upstream_id;
+	o->told = x->told_state == x->k.current;
+	o->grace_ms = 3000;
+	o->crashes = s->now - x->crash_at < KEEPER_CRASH_MS ? x->crashes : 0;
+	o->act_stale = x->act.on && act_stale(x);
+	o->act_final = x->act.on && act_final(x);
 	o->has_data = x->has_data;
 	o->streaming = streaming(s, h);
+	if (o->streaming || x->pg != FSM_PG_STANDBY || !x->apart_since)
+		x->apart_since = s->now;
+	o->apart_ms = s->now - x->apart_since;
+	if (x->pg == FSM_PG_RW)
+		x->was_up = true;
 	o->contact_age_ms = s->now - x->contact_sent;
-	o->lease_left_ms = x->lease_until == LEASE_NONE ? FSM_NEVER : x->lease_until - s->now;
+	o->lease_left_ms =
+	    x->lease_until == LEASE_NONE ? FSM_NEVER : x->lease_until - s->now;
 	o->vouched_age_ms = s->now - x->vouched_at;
 	o->partition_ms = 20000;
 	o->down_age_ms = x->pg_down_since ? s->now - x->pg_down_since : 0;
 	o->working = x->act.on;
 	o->act = x->act.act;
 	o->act_goal = x->act.to;
-	o->act_seq = x->act.seq;
 	o->retry_in_ms = x->retry_at > s->now ? x->retry_at - s->now : 0;
 }
 
@@ -118,7 +177,8 @@ run_act(struct sim *s, int h)
 
 	if (!x->act.on || s->now < x->act.next_at)
 		return;
-	if (sim_chance(s, 1) && !s->calm) { /* a worker that dies: the k-th outside call fails */
+	if (sim_chance(s, 1) &&
+	    !s->calm) { /* a worker that dies: the k-th outside call fails */
 		x->act.on = false;
 		x->retry_at = s->now + 100;
 		x->k.fails++;
@@ -135,7 +195,7 @@ run_act(struct sim *s, int h)
 	case SIM_FAILED:
 		x->act.on = false;
 		x->k.fails++;
-		x->retry_at = s->now + (x->k.fails > 5 ? 5000 : 100 << x->k.fails);
+		x->retry_at = s->now + keeper_backoff_ms(x->k.fails);
 		x->report_due = s->now;
 		break;
 	}
@@ -161,8 +221,8 @@ decide(struct sim *s, int h)
 			begin(s, h, &st);
 			return;
 		case KEEPER_ABORT:
-			sim_log(s, "host %d: %s is given up (%s)", h, fsm_act_name(x->act.act),
-			    st.why ? st.why : "");
+			sim_log(s, "host %d: %s is given up (%s)", h,
+			    fsm_act_name(x->act.act), st.why ? st.why : "");
 			x->act.on = false;
 			break;
 		case KEEPER_MOVE:
@@ -207,8 +267,8 @@ told(const struct sim_host *x, bool st, int64_t attached)
 {
 	uint64_t v[] = { (uint64_t)x->k.current, (uint64_t)x->k.goal_seq, (uint64_t)x->pg,
 		(uint64_t)x->k.promise_term, (uint64_t)x->k.stopped_term,
-		(uint64_t)x->k.applied_gen, (uint64_t)x->k.lease_gen, st, (uint64_t)attached,
-		(uint64_t)x->heard };
+		(uint64_t)x->k.applied_gen, (uint64_t)x->k.lease_gen, st,
+		(uint64_t)attached, (uint64_t)x->heard };
 	uint64_t sum = 1469598103934665603u;
 
 	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
@@ -229,7 +289,8 @@ report(struct sim *s, int h)
 			attached |= INT64_C(1) << i;
 	bool st = streaming(s, h);
 	uint64_t sum = told(x, st, attached);
-	if (x->report_flying || !x->k.node_id || (s->now < x->report_due && sum == x->last_told))
+	if (x->report_flying || !x->k.node_id ||
+	    (s->now < x->report_due && sum == x->last_told))
 		return;
 	struct sim_message *m = sim_send(s, MSG_REPORT, h, SIM_MONITOR);
 	x->report_due = s->now + REPORT_MS;
@@ -246,8 +307,9 @@ report(struct sim *s, int h)
 	n->reported = x->k.current;
 	n->seen_seq = x->k.goal_seq;
 	n->pg = x->pg;
-	n->pg_retrying = x->pg == FSM_PG_DOWN && x->crashes < 3 && x->pg_down_since &&
-	    s->now - x->pg_down_since < 3000;
+	struct keeper_obs o;
+	observe(s, h, &o);
+	n->pg_retrying = keeper_retrying(&x->k, &o);
 	n->has_data = x->has_data;
 	n->tli = wal_tli(&x->wal);
 	n->lsn = x->pg == FSM_PG_DOWN && !x->k.final_lsn ? 0 : x->wal.end;
@@ -274,6 +336,7 @@ simkeeper_reply(struct sim *s, const struct sim_message *m)
 		return;
 	x->report_flying = false;
 	x->have_reply = true;
+	x->told_state = m->report.reported;
 	if (x->k.goal_seq != m->goal_seq) {
 		x->report_due = s->now;
 		x->retry_at = 0;

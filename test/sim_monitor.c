@@ -1,4 +1,5 @@
-/* Simulated monitor: the real monitor_decide over a store in memory that survives crashes. */
+/* Simulated monitor: the real monitor_decide over a store in memory that survives
+ * crashes. */
 /* SPDX-License-Identifier: PostgreSQL */
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +38,8 @@ simmonitor_register(struct sim *s, int h)
 	x->disk = x->k;
 	x->report_due = s->now;
 	s->decide_at = s->now + 2;
-	sim_log(s, "monitor: host %d is registered as node %lld", h, (long long)s->next_node_id);
+	sim_log(s, "monitor: host %d is registered as node %lld", h,
+	    (long long)s->next_node_id);
 }
 
 static void
@@ -76,7 +78,8 @@ store_report(struct sim *s, const struct sim_message *m, struct fsm_node *n)
 	s->seen[h].report_at = s->now;
 	if (n->id == s->group.writer) {
 		for (int i = 0; i < s->nhosts; i++) {
-			struct fsm_node *o = fsm_node_find(&s->group, s->host[i].k.node_id);
+			struct fsm_node *o =
+			    fsm_node_find(&s->group, s->host[i].k.node_id);
 			if (o && o != n)
 				o->attached = (m->attached >> i) & 1;
 		}
@@ -95,8 +98,9 @@ note_lineage(struct sim *s, int h)
 			known |= s->group.lineage[j].tli == w->seg[i].tli;
 		if (known || s->group.nlineage == FSM_LINEAGE_MAX)
 			continue;
-		s->group.lineage[s->group.nlineage++] = (struct fsm_lineage){ w->seg[i].tli,
-			w->seg[i - 1].tli, w->seg[i].start };
+		s->group.lineage[s->group.nlineage++] =
+		    (struct fsm_lineage){ w->seg[i].tli, w->seg[i - 1].tli,
+			    w->seg[i].start };
 	}
 }
 
@@ -122,6 +126,7 @@ simmonitor_report(struct sim *s, const struct sim_message *m)
 		return;
 	const struct fsm_group *g = &s->group;
 	a->sent = m->sent;
+	a->report.reported = m->report.reported;
 	a->goal = n->goal;
 	a->goal_seq = n->goal_seq;
 	a->term = g->term;
@@ -165,7 +170,7 @@ snapshot(const struct sim *s, struct fsm_group *g)
 		n->probe_failed = e->probe_failed;
 		n->probe_ok_age_ms = e->probe_ok_at ? age(s, e->probe_ok_at) : FSM_NEVER;
 		n->session = !sim_linked(s, h, SIM_MONITOR) ||
-		    (s->host[h].keeper_up && s->host[h].powered);
+			     (s->host[h].keeper_up && s->host[h].powered);
 	}
 }
 
@@ -180,7 +185,8 @@ forget_dead(struct sim *s)
 		if (!g->node[i].dead)
 			g->node[n++] = g->node[i];
 		else if (h >= 0)
-			sim_log(s, "monitor: node %lld is gone", (long long)g->node[i].id);
+			sim_log(
+			    s, "monitor: node %lld is gone", (long long)g->node[i].id);
 	}
 	g->n = n;
 }
@@ -200,7 +206,8 @@ store_plan(struct sim *s, const struct fsm_plan *p)
 	if (p->next.op.phase != s->group.op.phase)
 		s->phase_at = s->now;
 	if (p->next.term < s->group.term)
-		sim_fail(s, "TERM: %lld after %lld", (long long)p->next.term, (long long)s->group.term);
+		sim_fail(s, "TERM: %lld after %lld", (long long)p->next.term,
+		    (long long)s->group.term);
 	for (int i = 0; i < p->next.n; i++) {
 		const struct fsm_node *n = &p->next.node[i];
 		const struct fsm_node *o = fsm_node_peek(&s->group, n->id);
@@ -258,19 +265,24 @@ decide(struct sim *s)
 		monitor_decide(&again, &q);
 		for (int i = 0; i < q.nsteps; i++)
 			if (q.step[i].from != q.step[i].to)
-				sim_fail(s, "NOFLAP: rule %d fires on its own result, node %lld %s -> %s",
+				sim_fail(s,
+				    "NOFLAP: rule %d fires on its own result, node %lld "
+				    "%s -> %s",
 				    q.step[i].rule, (long long)q.step[i].node,
-				    fsm_state_name(q.step[i].from), fsm_state_name(q.step[i].to));
+				    fsm_state_name(q.step[i].from),
+				    fsm_state_name(q.step[i].to));
 	}
 	store_plan(s, &p);
 	if (s->group.request.kind != FSM_REQ_NONE &&
 	    s->group.request.outcome != FSM_OUTCOME_PENDING) {
-		sim_log(s, "monitor: %s is %s %s", fsm_request_name(s->group.request.kind),
+		sim_log(s, "monitor: %s is %s %s",
+		    fsm_request_name(s->group.request.kind),
 		    s->group.request.outcome == FSM_OUTCOME_DONE ? "done" : "refused",
 		    s->group.request.text);
 		memset(&s->group.request, 0, sizeof s->group.request);
 	}
-	s->decide_at = s->now + (p.wake_in_ms > 0 && p.wake_in_ms < 250 ? p.wake_in_ms : 250);
+	s->decide_at =
+	    s->now + (p.wake_in_ms > 0 && p.wake_in_ms < 250 ? p.wake_in_ms : 250);
 }
 
 void
@@ -317,5 +329,6 @@ simmonitor_ask(struct sim *s, enum fsm_request_kind kind, int64_t node)
 	s->group.request.node = node;
 	s->group.request.outcome = FSM_OUTCOME_PENDING;
 	s->decide_at = s->now + 1;
-	sim_log(s, "operator: asks for %s of node %lld", fsm_request_name(kind), (long long)node);
+	sim_log(s, "operator: asks for %s of node %lld", fsm_request_name(kind),
+	    (long long)node);
 }

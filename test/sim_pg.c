@@ -1,4 +1,5 @@
-/* Simulated Postgres: WAL with lineage, starting, stopping, streaming, synchronous commits. */
+/* Simulated Postgres: WAL with lineage, starting, stopping, streaming, synchronous
+ * commits. */
 /* SPDX-License-Identifier: PostgreSQL */
 #include <string.h>
 
@@ -119,7 +120,8 @@ down(struct sim *s, int h)
 	x->stream_from = -1;
 	x->pg = FSM_PG_DOWN;
 	x->incarnation++;
-	x->door_closed = false; /* sessions are gone; the file says what the next start does */
+	x->door_closed =
+	    false; /* sessions are gone; the file says what the next start does */
 }
 
 /* A fast stop of a writer ships everything, the shutdown record included. */
@@ -135,7 +137,8 @@ simpg_stop(struct sim *s, int h, bool fast)
 		x->final = x->wal.end;
 		x->clean = true;
 		for (int i = 0; i < s->nhosts; i++)
-			if (s->host[i].stream_from == h && x->walsender[i] && sim_linked(s, h, i))
+			if (s->host[i].stream_from == h && x->walsender[i] &&
+			    sim_linked(s, h, i))
 				wal_take(&s->host[i].wal, &x->wal, x->wal.end);
 	}
 	down(s, h);
@@ -249,7 +252,7 @@ simpg_step(struct sim *s, int h)
 	struct sim_host *x = &s->host[h];
 
 	if (x->pg == FSM_PG_STARTING && s->now >= x->pg_ready_at) {
-		x->pg = x->signal ? FSM_PG_STANDBY : FSM_PG_RW;
+		x->pg = x->guarded ? FSM_PG_STANDBY : FSM_PG_RW;
 		x->stream_retry_at = s->now;
 		if (x->pg == FSM_PG_RW)
 			sim_log(s, "host %d: postgres is up, writable", h);
@@ -279,12 +282,17 @@ acknowledge(struct sim *s, int h, int uid, uint64_t lsn)
 	struct sim_host *x = &s->host[h];
 
 	if (s->last_ack_uid && !wal_has(&x->wal, s->last_ack_uid, s->last_ack_lsn))
-		sim_fail(s, "ONEACK: host %d acknowledges on lineage %d without holding what was "
-			    "acknowledged last on lineage %d", h, uid, s->last_ack_uid);
+		sim_fail(s,
+		    "ONEACK: host %d acknowledges on lineage %d without holding what was "
+		    "acknowledged last on lineage %d",
+		    h, uid, s->last_ack_uid);
 	for (int i = 0; i < s->nhosts; i++) {
 		struct sim_host *o = &s->host[i];
-		if (i != h && o->powered && o->pg == FSM_PG_RW && !o->door_closed && o->names.k == 0)
-			sim_fail(s, "ONEACK: host %d acknowledges while host %d could, too", h, i);
+		if (i != h && o->powered && o->pg == FSM_PG_RW && !o->door_closed &&
+		    o->names.k == 0)
+			sim_fail(s,
+			    "ONEACK: host %d acknowledges while host %d could, too", h,
+			    i);
 	}
 	if (s->last_ack_at && s->now - s->last_ack_at > s->worst_gap)
 		s->worst_gap = s->now - s->last_ack_at;
@@ -313,8 +321,8 @@ sim_acks_check(struct sim *s)
 		if (x->pg != FSM_PG_RW || x->incarnation != cl->incarnation) {
 			cl->waiting = false; /* the connection broke: nobody knows */
 			cl->next_at = s->now + 20;
-		} else if (x->names.k == 0 ||
-		    simpg_confirmed(s, cl->host, &x->names, cl->lsn) >= x->names.k) {
+		} else if (x->names.k == 0 || simpg_confirmed(s, cl->host, &x->names,
+						  cl->lsn) >= x->names.k) {
 			cl->waiting = false;
 			cl->next_at = s->now + sim_between(s, 10, 60);
 			acknowledge(s, cl->host, cl->uid, cl->lsn);
@@ -330,7 +338,8 @@ sim_client_step(struct sim *s, int c)
 
 	if (cl->waiting) {
 		if (s->now - cl->since > 4000)
-			cl->waiting = false; /* cancelled by a lost patience, not acknowledged */
+			cl->waiting =
+			    false; /* cancelled by a lost patience, not acknowledged */
 		cl->next_at = s->now + 200;
 		return;
 	}
