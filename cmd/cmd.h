@@ -1,0 +1,197 @@
+/* A command: its row in the table, its words and options, what it is run with. */
+/* SPDX-License-Identifier: PostgreSQL */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ini/buf.h"
+#include "ini/config.h"
+#include "ini/err.h"
+#include "pg/db.h"
+
+#define CMD_WORDS_MAX 8
+
+/* Every option of every command has its field here; NULL, 0, false: not given. */
+struct cmd_args {
+	int verbose;
+	bool quiet;
+	bool help;
+	bool version;
+	bool json;
+	const char *pgdata;
+	const char *monitor;
+	const char *formation;
+	const char *formations[16]; /* create monitor --formation, repeated */
+	int nformations;
+	const char *group;
+	const char *name;
+	const char *hostname;
+	const char *pghost;
+	const char *pgport;
+	const char *pgctl;
+	const char *listen;
+	const char *username;
+	const char *dbname;
+	const char *auth;
+	const char *node_id;
+	const char *priority;
+	const char *quorum;
+	const char *backup_rate;
+	const char *monitor_password;
+	const char *replication_password;
+	const char *node_password;
+	const char *region;
+	const char *dburi;
+	const char *ssl_mode;
+	const char *ssl_ca_file;
+	const char *ssl_crl_file;
+	const char *server_cert;
+	const char *server_key;
+	const char *wait;
+	const char *count;
+	bool ssl_self_signed;
+	bool no_ssl;
+	bool skip_pg_hba;
+	bool pg_hba_lan;
+	bool disable_monitor;
+	bool run;
+	bool watch;
+	bool local;
+	bool allow_data_loss;
+	bool allow_failover;
+	bool destroy;
+	bool force;
+	bool no_wait;
+	bool fast;
+	bool immediate;
+	bool sigkill;
+	bool file_all;
+	bool file_config;
+	bool file_state;
+	bool file_init;
+	bool file_pid;
+	bool contents;
+	bool dot;
+	bool mermaid;
+	bool tsv;
+	bool mdoc;
+};
+
+struct cmd_ctx;
+
+enum cmd_flag {
+	CMD_PGDATA = 1,   /* needs a data directory: --pgdata or PGDATA */
+	CMD_CONFIG = 2,   /* ... and its settings, in ctx->config */
+	CMD_KEEPER = 4,   /* ... which must be a node's */
+	CMD_MONITOR = 8,  /* needs a connection to the monitor, in ctx->monitor */
+	CMD_SERVICE = 16, /* a long running process: its log lines carry the time */
+	CMD_INTERNAL = 32 /* not listed */
+};
+
+enum cmd_opt_type { CMD_FLAG, CMD_COUNT, CMD_TEXT, CMD_LIST };
+
+struct cmd_opt {
+	char letter; /* 0: none */
+	const char *name;
+	const char *arg; /* "<name>"; NULL for flags */
+	const char *text;
+	enum cmd_opt_type type;
+	size_t offset; /* in struct cmd_args */
+};
+
+struct cmd {
+	const char *usage; /* "config get [key]": words, <must>, [may] */
+	int (*run)(struct cmd_ctx *);
+	unsigned flags;
+	const char *text; /* one sentence, no full stop */
+	const char *opts; /* names of its options, blank separated; see cmd_options */
+};
+
+/* table.c: the first row that fits wins; both end with a NULL name. */
+extern const struct cmd cmd_table[];
+extern const struct cmd_opt cmd_options[];
+
+struct cmd_ctx {
+	const struct cmd *cmd;
+	const char *program; /* autoctl, or pg_autoctl */
+	const char *path;    /* of our own binary, to run again */
+	struct cmd_args args;
+	int nwords; /* bound to <must> and [may] of the usage */
+	const char *word[CMD_WORDS_MAX];
+	struct buf pgdata;   /* absolute; empty when none is known */
+	struct buf cfg_path; /* of the settings file of pgdata */
+	bool have_config;    /* config is loaded */
+	struct config config;
+	struct db monitor;    /* open when the row says CMD_MONITOR */
+	struct buf uri;       /* of the monitor */
+	struct buf formation; /* the one in force: option, settings, "default" */
+	int exit;             /* when run returns 0: exit with this */
+	struct err err;
+};
+
+/* cmd.c: everything from argv to the exit status. */
+int cmd_main(int argc, char **argv);
+
+/* For rows without CMD_CONFIG that may use it: loads the settings if there are any. */
+int cmd_load_config(struct cmd_ctx *) __attribute__((warn_unused_result));
+
+/* Opens ctx->monitor: --monitor, PG_AUTOCTL_MONITOR, else by the settings of PGDATA. */
+int cmd_open_monitor(struct cmd_ctx *) __attribute__((warn_unused_result));
+
+/* The group in force: --group, the node's own, or the only one of the formation. */
+int cmd_group(struct cmd_ctx *, int *group) __attribute__((warn_unused_result));
+
+/* Options that are numbers, durations: dflt when not given. ERR_USAGE names the option.
+ */
+int cmd_int(struct cmd_ctx *, const char *option, const char *value, int dflt, int *to)
+    __attribute__((warn_unused_result));
+int cmd_seconds(struct cmd_ctx *, const char *option, const char *value, int64_t dflt_ms,
+    int64_t *to_ms) __attribute__((warn_unused_result));
+
+/* help.c */
+int cmd_help(struct cmd_ctx *);
+int cmd_complete(struct cmd_ctx *);
+int cmd_completion(struct cmd_ctx *);
+int cmd_version(struct cmd_ctx *);
+void help_usage(struct buf *, const struct cmd_ctx *, const struct cmd *);
+void help_below(
+    struct buf *, const struct cmd_ctx *, int nwords, const char *const *word);
+const struct cmd_opt *cmd_opt_find(const char *name, size_t len);
+bool cmd_takes(const struct cmd *, const struct cmd_opt *);
+
+/* The commands, each where its words say. */
+int cmd_monitor_run(struct cmd_ctx *);
+int cmd_create_monitor(struct cmd_ctx *);
+int cmd_drop_monitor(struct cmd_ctx *);
+int cmd_node_run(struct cmd_ctx *);
+int cmd_create_postgres(struct cmd_ctx *);
+int cmd_drop_node(struct cmd_ctx *);
+int cmd_run(struct cmd_ctx *);
+int cmd_stop(struct cmd_ctx *);
+int cmd_reload(struct cmd_ctx *);
+int cmd_status(struct cmd_ctx *);
+int cmd_config_get(struct cmd_ctx *);
+int cmd_config_set(struct cmd_ctx *);
+int cmd_config_check(struct cmd_ctx *);
+int cmd_show_state(struct cmd_ctx *);
+int cmd_show_events(struct cmd_ctx *);
+int cmd_show_uri(struct cmd_ctx *);
+int cmd_show_settings(struct cmd_ctx *);
+int cmd_show_standby_names(struct cmd_ctx *);
+int cmd_show_file(struct cmd_ctx *);
+int cmd_show_fsm(struct cmd_ctx *);
+int cmd_perform_failover(struct cmd_ctx *);
+int cmd_perform_promotion(struct cmd_ctx *);
+int cmd_enable_maintenance(struct cmd_ctx *);
+int cmd_disable_maintenance(struct cmd_ctx *);
+int cmd_get_node_priority(struct cmd_ctx *);
+int cmd_get_node_quorum(struct cmd_ctx *);
+int cmd_get_formation_nss(struct cmd_ctx *);
+int cmd_set_node_priority(struct cmd_ctx *);
+int cmd_set_node_quorum(struct cmd_ctx *);
+int cmd_set_formation_nss(struct cmd_ctx *);
+
+#endif
