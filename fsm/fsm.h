@@ -49,6 +49,18 @@ enum fsm_act {
 	FSM_ACT_COUNT
 };
 
+enum fsm_guard {
+#define GUARD(id, name, text) FSM_GUARD_##id,
+#include "fsm/guards.def"
+#undef GUARD
+	FSM_GUARD_COUNT
+};
+struct fsm_guard_info {
+	const char *name;
+	const char *text;
+};
+extern const struct fsm_guard_info fsm_guard_list[FSM_GUARD_COUNT];
+
 #define FSM_BIT(s) (UINT32_C(1) << FSM_##s)	/* a mask of states */
 #define FSM_ANY ((UINT32_C(1) << FSM_STATE_COUNT) - 1)
 
@@ -97,6 +109,8 @@ struct fsm_node {
 	int64_t upstream_id;	/* whom it follows, 0 nobody */
 	bool streaming;		/* walreceiver streams, on the upstream's timeline */
 	bool attached;		/* by the writer's word: its walsender streams */
+	int64_t detached_age_ms; /* since the writer last saw it attached; 0 while it is */
+	bool lost;		/* it failed as a secondary: it must hold before it counts again */
 	enum fsm_witness heard;	/* the writer, by a standby's keeper */
 	int64_t heard_age_ms;	/* since the writer last answered this keeper */
 
@@ -127,6 +141,7 @@ struct fsm_op {
 	bool allow_loss;	/* the operator accepts to lose writes; sticky */
 	bool writer_gone;	/* the old writer was removed */
 	bool revoked;		/* the old writer gets no more lease */
+	int64_t since;		/* the term it opened with: promises and stops of it count */
 	int64_t old_writer;
 	int64_t candidate;	/* 0 while none is chosen */
 	int64_t preferred;	/* by the operator */
@@ -193,6 +208,7 @@ struct fsm_group {
 	struct fsm_lineage lineage[FSM_LINEAGE_MAX];
 	int64_t watch_age_ms;	/* since this monitor watches without a pause */
 	int recent_failovers;	/* automatic ones in the last 5 minutes */
+	int said;		/* the rule whose message was given last, so that it is given once */
 	struct fsm_settings settings;
 	struct fsm_request request;
 	int n;
@@ -273,6 +289,12 @@ const struct fsm_node *fsm_node_peek(const struct fsm_group *, int64_t id);
  */
 int ssn_format(const struct fsm_config *, char *to, size_t size);
 
+/*
+ * guards.c: for tests that must fail without a guard (fsm/guards.def). Bit
+ * 1 << FSM_GUARD_x takes that guard out. Nothing in the program writes it.
+ */
+extern unsigned long long fsm_broken_guards;
+
 /* facts.c */
 enum fsm_verdict facts_verdict(const struct fsm_group *, const struct fsm_node *);
 bool facts_class_sync(const struct fsm_group *);
@@ -304,7 +326,7 @@ extern const size_t fsm_rule_count;
 const struct fsm_rule *fsm_rule_at(size_t i);
 const struct fsm_rule *fsm_rule_find(int id);
 int fsm_rule_id(const struct fsm_rule *);
-const char *fsm_rule_section(const struct fsm_rule *);	/* api_triggered, early_checks, reporting_node, primary_node */
+const char *fsm_rule_section(const struct fsm_rule *);	/* api_triggered, early_checks, reporting_node, primary_node, waiting */
 const char *fsm_rule_why(const struct fsm_rule *);
 
 #endif
