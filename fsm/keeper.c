@@ -113,7 +113,8 @@ forbids(
 {
 	if (o->shutting_down && (flags & (EDGE_OPENS | EDGE_LONG)))
 		return "shutting down";
-	if ((flags & EDGE_OPENS) && !k->contact)
+	/* what is to be reached before a promotion is in the monitor's answers only */
+	if (((flags & EDGE_OPENS) || act == FSM_ACT_CLOSED) && !k->contact)
 		return "the monitor has not confirmed the goal since this keeper started";
 	if (opens(act) && o->lease_left_ms <= 0)
 		return "the monitor grants no lease";
@@ -158,8 +159,8 @@ keep_running(const struct keeper *k, const struct keeper_obs *o, struct keeper_s
 {
 	if (may_start(k, o))
 		begin(s, FSM_ACT_START, k->current, "Postgres is not running");
-	else if (k->rewinding && is_standby(k->current) && o->has_upstream &&
-		 !o->shutting_down)
+	else if (k->rewinding && is_standby(k->current) &&
+		 forbids(k, o, FSM_ACT_FOLLOW, EDGE_LONG | EDGE_UPSTREAM) == NULL)
 		begin(s, FSM_ACT_FOLLOW, k->current, "an earlier rewind did not finish");
 	else if (k->rewinding)
 		wait_for(s, "an unfinished rewind forbids to start Postgres");
@@ -185,7 +186,7 @@ keep_writer(const struct keeper *k, const struct keeper_obs *o, struct keeper_st
 static void
 keep_following(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
 {
-	if (!o->has_upstream || k->term < k->promise_term || o->shutting_down)
+	if (forbids(k, o, FSM_ACT_FOLLOW, EDGE_LONG | EDGE_UPSTREAM) != NULL)
 		return;
 	if (!o->upstream_ok)
 		begin(s, FSM_ACT_FOLLOW, k->current, "the upstream has changed");
@@ -259,8 +260,9 @@ keeper_retrying(const struct keeper *k, const struct keeper_obs *o)
 {
 	if (o->pg != FSM_PG_DOWN && o->pg != FSM_PG_STARTING)
 		return false;
-	return is_any(k->current, ST_RW) && !is_any(k->goal, ST_DOWN) &&
-	       may_start(k, o) && o->crashes < KEEPER_CRASHES_MAX &&
+	/* without a contact yet: the first report must not say that there is no hope */
+	return is_any(k->current, ST_RW) && !is_any(k->goal, ST_DOWN) && o->has_data &&
+	       !k->rewinding && !o->shutting_down && o->crashes < KEEPER_CRASHES_MAX &&
 	       o->down_age_ms < o->grace_ms;
 }
 
