@@ -1,0 +1,171 @@
+/* The command table and the options: what help, completion, the manual and the parser read. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include "cmd/cmd.h"
+
+#include "ini/ban.h"
+
+/* clang-format off */
+/* until every command is there */
+#pragma weak cmd_monitor_run
+#pragma weak cmd_create_monitor
+#pragma weak cmd_drop_monitor
+#pragma weak cmd_node_run
+#pragma weak cmd_create_postgres
+#pragma weak cmd_drop_node
+#pragma weak cmd_run
+#pragma weak cmd_stop
+#pragma weak cmd_reload
+#pragma weak cmd_status
+#pragma weak cmd_config_get
+#pragma weak cmd_config_set
+#pragma weak cmd_config_check
+#pragma weak cmd_show_state
+#pragma weak cmd_show_events
+#pragma weak cmd_show_uri
+#pragma weak cmd_show_settings
+#pragma weak cmd_show_standby_names
+#pragma weak cmd_show_file
+#pragma weak cmd_show_fsm
+#pragma weak cmd_perform_failover
+#pragma weak cmd_perform_promotion
+#pragma weak cmd_enable_maintenance
+#pragma weak cmd_disable_maintenance
+#pragma weak cmd_get_node_priority
+#pragma weak cmd_get_node_quorum
+#pragma weak cmd_get_formation_nss
+#pragma weak cmd_set_node_priority
+#pragma weak cmd_set_node_quorum
+#pragma weak cmd_set_formation_nss
+
+
+#define AT(field) offsetof(struct cmd_args, field)
+
+const struct cmd_opt cmd_options[] = {
+/* everywhere */
+{ 'v', "verbose", NULL, "say more; twice: everything", CMD_COUNT, AT(verbose) },
+{ 'q', "quiet", NULL, "say only errors", CMD_FLAG, AT(quiet) },
+{ 'h', "help", NULL, "show this help", CMD_FLAG, AT(help) },
+{ 'V', "version", NULL, "show the version", CMD_FLAG, AT(version) },
+{ 'J', "json", NULL, "print JSON", CMD_FLAG, AT(json) },
+/* whom a command is about */
+{ 'D', "pgdata", "<directory>", "data directory (default: PGDATA)", CMD_TEXT, AT(pgdata) },
+{ 'm', "monitor", "<uri>", "the monitor's connection string (default: PG_AUTOCTL_MONITOR)", CMD_TEXT, AT(monitor) },
+{ 'f', "formation", "<name>", "formation (default: the node's own, else default)", CMD_TEXT, AT(formation) },
+{ 'f', "formations", "<name>", "also create this formation; may be repeated", CMD_LIST, AT(formations) },
+{ 'g', "group", "<number>", "group of the formation", CMD_TEXT, AT(group) },
+{ 'a', "name", "<name>", "name of the node", CMD_TEXT, AT(name) },
+{ 'n', "hostname", "<host>", "name or address by which the other hosts reach this one", CMD_TEXT, AT(hostname) },
+{ 'p', "pgport", "<port>", "port of Postgres", CMD_TEXT, AT(pgport) },
+/* create */
+{ 'H', "pghost", "<host>", "host or socket directory for local connections", CMD_TEXT, AT(pghost) },
+{ 'C', "pgctl", "<path>", "pg_ctl of the Postgres version to use", CMD_TEXT, AT(pgctl) },
+{ 'l', "listen", "<addresses>", "listen_addresses of Postgres (default: *)", CMD_TEXT, AT(listen) },
+{ 'U', "username", "<role>", "superuser to create for the application", CMD_TEXT, AT(username) },
+{ 'd', "dbname", "<name>", "database to create for the application (default: postgres)", CMD_TEXT, AT(dbname) },
+{ 'A', "auth", "<method>", "pg_hba.conf method for the connections between hosts", CMD_TEXT, AT(auth) },
+{ 'S', "skip-pg-hba", NULL, "leave pg_hba.conf alone", CMD_FLAG, AT(skip_pg_hba) },
+{ 'L', "pg-hba-lan", NULL, "also let the local network connect to the database", CMD_FLAG, AT(pg_hba_lan) },
+{ 'M', "disable-monitor", NULL, "run without a monitor", CMD_FLAG, AT(disable_monitor) },
+{ 'I', "node-id", "<number>", "node id, with --disable-monitor", CMD_TEXT, AT(node_id) },
+{ 'P', "candidate-priority", "<0..100>", "who is promoted first; 0: never (default: 50)", CMD_TEXT, AT(priority) },
+{ 'r', "replication-quorum", "<boolean>", "whether commits wait for this node (default: true)", CMD_TEXT, AT(quorum) },
+{ 0, "maximum-backup-rate", "<rate>", "limit of a base backup (default: 100M)", CMD_TEXT, AT(backup_rate) },
+{ 'W', "monitor-password", "<password>", "password of pgautofailover_monitor", CMD_TEXT, AT(monitor_password) },
+{ 'w', "replication-password", "<password>", "password of pgautofailover_replicator", CMD_TEXT, AT(replication_password) },
+{ 'W', "autoctl-node-password", "<password>", "password of autoctl_node, by which nodes reach the monitor", CMD_TEXT, AT(node_password) },
+{ 0, "region", "<name>", "region of the node", CMD_TEXT, AT(region) },
+{ 0, "dburi", "<uri>", "keep the metadata in this existing database", CMD_TEXT, AT(dburi) },
+{ 'x', "run", NULL, "go on as the service", CMD_FLAG, AT(run) },
+/* ssl */
+{ 's', "ssl-self-signed", NULL, "encrypt, with a certificate made for this host", CMD_FLAG, AT(ssl_self_signed) },
+{ 'N', "no-ssl", NULL, "do not encrypt connections", CMD_FLAG, AT(no_ssl) },
+{ 0, "ssl-mode", "<mode>", "sslmode of the connections between hosts", CMD_TEXT, AT(ssl_mode) },
+{ 0, "ssl-ca-file", "<path>", "certificate authorities to trust", CMD_TEXT, AT(ssl_ca_file) },
+{ 0, "ssl-crl-file", "<path>", "revoked certificates", CMD_TEXT, AT(ssl_crl_file) },
+{ 0, "server-cert", "<path>", "certificate of this host", CMD_TEXT, AT(server_cert) },
+{ 0, "server-key", "<path>", "key of that certificate", CMD_TEXT, AT(server_key) },
+/* waiting, looking */
+{ 0, "wait", "<seconds>", "how long to wait for the result", CMD_TEXT, AT(wait) },
+{ 0, "no-wait", NULL, "do not wait until the node has left", CMD_FLAG, AT(no_wait) },
+{ 'n', "count", "<number>", "how many events (default: 10)", CMD_TEXT, AT(count) },
+{ 0, "watch", NULL, "show it again and again", CMD_FLAG, AT(watch) },
+{ 0, "local", NULL, "from the local files, without the monitor", CMD_FLAG, AT(local) },
+{ 'a', "all", NULL, "the paths of all files", CMD_FLAG, AT(file_all) },
+{ 'c', "config", NULL, "the settings file", CMD_FLAG, AT(file_config) },
+{ 's', "state", NULL, "the state file", CMD_FLAG, AT(file_state) },
+{ 'i', "init", NULL, "the file of an unfinished creation", CMD_FLAG, AT(file_init) },
+{ 0, "pid", NULL, "the pid file", CMD_FLAG, AT(file_pid) },
+{ 'C', "contents", NULL, "its contents, not its path", CMD_FLAG, AT(contents) },
+{ 0, "dot", NULL, "as a graph for dot", CMD_FLAG, AT(dot) },
+{ 0, "mermaid", NULL, "as a graph for mermaid", CMD_FLAG, AT(mermaid) },
+{ 0, "tsv", NULL, "one row a line, columns separated by tabs", CMD_FLAG, AT(tsv) },
+{ 0, "mdoc", NULL, "as source of the manual", CMD_FLAG, AT(mdoc) },
+/* doing */
+{ 0, "allow-data-loss", NULL, "go on even if acknowledged writes may be lost", CMD_FLAG, AT(allow_data_loss) },
+{ 0, "allow-failover", NULL, "on the primary: hand over first", CMD_FLAG, AT(allow_failover) },
+{ 'd', "destroy", NULL, "also remove the data directory and the settings", CMD_FLAG, AT(destroy) },
+{ 'F', "force", NULL, "do not wait for the node's own word", CMD_FLAG, AT(force) },
+{ 'f', "fast", NULL, "do not hand over first", CMD_FLAG, AT(fast) },
+{ 'i', "immediate", NULL, "stop at once", CMD_FLAG, AT(immediate) },
+{ 0, "sigkill", NULL, "kill the processes", CMD_FLAG, AT(sigkill) },
+{ 0, NULL, NULL, NULL, CMD_FLAG, 0 }
+};
+
+#define SSL " ssl-self-signed no-ssl ssl-mode ssl-ca-file ssl-crl-file server-cert server-key"
+#define CREATE_NODE "pgdata pgctl pghost pgport listen username dbname auth skip-pg-hba pg-hba-lan name hostname" \
+	" formation monitor disable-monitor node-id candidate-priority replication-quorum maximum-backup-rate" \
+	" monitor-password replication-password region" SSL
+#define CREATE_MONITOR "pgdata pgctl pgport hostname listen auth skip-pg-hba autoctl-node-password formations dburi" SSL
+#define REMOTE "pgdata monitor formation"
+
+/* "name/x": the option with another letter. */
+const struct cmd cmd_table[] = {
+{ "help [words...]", cmd_help, 0, "show what there is, or what a command takes", "" },
+{ "version", cmd_version, 0, "show the version", "json" },
+
+{ "monitor run", cmd_monitor_run, CMD_PGDATA | CMD_SERVICE, "create the monitor if need be, and run it", CREATE_MONITOR },
+{ "node run [file]", cmd_node_run, CMD_PGDATA | CMD_SERVICE, "create the node if need be, and run its keeper", CREATE_NODE },
+{ "run", cmd_run, CMD_PGDATA | CMD_CONFIG | CMD_SERVICE, "run the service of a data directory, monitor or node", "pgdata name/n hostname/H pgport" },
+{ "stop", cmd_stop, CMD_PGDATA, "stop the service", "pgdata fast immediate sigkill" },
+{ "reload", cmd_reload, CMD_PGDATA, "let the service read its settings again", "pgdata" },
+{ "status", cmd_status, CMD_PGDATA, "tell whether the service and its Postgres run", "pgdata json" },
+
+{ "create monitor", cmd_create_monitor, CMD_PGDATA, "create a monitor", CREATE_MONITOR " run" },
+{ "create postgres", cmd_create_postgres, CMD_PGDATA, "create a node, or adopt a Postgres", CREATE_NODE " run" },
+
+{ "drop monitor", cmd_drop_monitor, CMD_PGDATA | CMD_CONFIG, "stop a monitor for good", "pgdata destroy/0" },
+{ "drop node", cmd_drop_node, 0, "take a node out of its group", REMOTE " name hostname pgport destroy force wait no-wait" },
+
+{ "config get [key]", cmd_config_get, CMD_PGDATA | CMD_CONFIG, "print one setting, or all of them", "pgdata json" },
+{ "config set <key> <value>", cmd_config_set, CMD_PGDATA | CMD_CONFIG, "change a setting", "pgdata json" },
+{ "config check", cmd_config_check, CMD_PGDATA | CMD_CONFIG, "check the settings against the running system", "pgdata json" },
+
+{ "show state", cmd_show_state, 0, "the nodes and their states", REMOTE " group local watch json" },
+{ "show events", cmd_show_events, 0, "what happened last", REMOTE " group count watch json" },
+{ "show uri", cmd_show_uri, 0, "connection strings", REMOTE " json" },
+{ "show settings", cmd_show_settings, CMD_MONITOR, "replication settings of a formation", REMOTE " json" },
+{ "show standby-names", cmd_show_standby_names, CMD_MONITOR, "synchronous_standby_names of a group", REMOTE " group json" },
+{ "show file", cmd_show_file, CMD_PGDATA | CMD_CONFIG, "the files of a node or a monitor", "pgdata all config state init pid contents json" },
+{ "show fsm", cmd_show_fsm, 0, "the state machine: states, edges, rules", "json dot mermaid tsv mdoc" },
+
+{ "perform failover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
+{ "perform switchover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
+{ "perform promotion", cmd_perform_promotion, CMD_MONITOR, "hand over to this node", REMOTE " name wait json" },
+
+{ "enable maintenance", cmd_enable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "put this node aside for maintenance", "pgdata allow-failover" },
+{ "disable maintenance", cmd_disable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "bring this node back from maintenance", "pgdata" },
+
+{ "get node candidate-priority", cmd_get_node_priority, CMD_MONITOR, "who is promoted first", REMOTE " name json" },
+{ "get node replication-quorum", cmd_get_node_quorum, CMD_MONITOR, "whether commits wait for a node", REMOTE " name json" },
+{ "get formation settings", cmd_show_settings, CMD_MONITOR, "replication settings of a formation", REMOTE " json" },
+{ "get formation number-sync-standbys", cmd_get_formation_nss, CMD_MONITOR, "how many standbys a commit waits for", REMOTE " json" },
+{ "set node candidate-priority <0..100>", cmd_set_node_priority, CMD_MONITOR, "set who is promoted first; 0: never", REMOTE " name json" },
+{ "set node replication-quorum <boolean>", cmd_set_node_quorum, CMD_MONITOR, "set whether commits wait for a node", REMOTE " name json" },
+{ "set formation number-sync-standbys <number>", cmd_set_formation_nss, CMD_MONITOR, "set how many standbys a commit waits for", REMOTE " json" },
+
+{ "completion <shell>", cmd_completion, 0, "print the completion script for bash or zsh", "" },
+{ "complete [words...]", cmd_complete, CMD_INTERNAL, "candidates for the last word", "" },
+{ NULL, NULL, 0, NULL, NULL }
+};
+
+/* clang-format on */
