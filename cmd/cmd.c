@@ -263,8 +263,8 @@ read_argv(const struct cmd *c, int argc, char **argv, struct line *l,
 	l->n = 0;
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i];
-		const struct cmd_opt *o;
-		const char *value;
+		const struct cmd_opt *o = NULL;
+		const char *value = NULL;
 		if (words_only || a[0] != '-' || !a[1] || (is_number(a) && c)) {
 			if (l->n == WORDS_MAX)
 				return err_set(e, ERR_USAGE, "too many words");
