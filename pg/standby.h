@@ -1,0 +1,102 @@
+/* A standby: let go, follow, rewind, copy. */
+/* SPDX-License-Identifier: PostgreSQL */
+#ifndef PG_STANDBY_H
+#define PG_STANDBY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pg/conf.h"
+#include "pg/host.h"
+
+struct err;
+
+/*
+ * Let go of the upstream, for certain (facts 1): when 0 is returned nobody feeds this
+ * standby any more, and it acknowledges nothing more. The position is exact, and stays.
+ * Running Postgres needed; not a standby: ERR_STATE.
+ */
+int standby_detach(const struct host *, struct host_position *, struct err *)
+    __attribute__((warn_unused_result));
+
+/* Wait until received or replayed >= lsn (of a standby), for deadline_ms. */
+int standby_wait_lsn(const struct host *, uint64_t lsn, int64_t deadline_ms, struct err *)
+    __attribute__((warn_unused_result));
+
+/* What an upstream says of itself. -1, ERR_POSTGRES: not reached, or not to be followed.
+ */
+struct standby_source {
+	uint64_t system_identifier;
+	bool recovery;
+	int tli;
+	uint64_t lsn;       /* flushed, or replayed */
+	int checkpoint_tli; /* of its control file: behind tli right after a promotion */
+	int64_t bytes;      /* of its databases */
+	int nhistory;
+	struct standby_fork {
+		int tli;      /* this timeline ... */
+		uint64_t end; /* ... ended here */
+	} history[128];
+};
+int standby_identify(const struct host *, const struct conf_upstream *,
+    struct standby_source *, struct err *) __attribute__((warn_unused_result));
+
+enum standby_way {
+	STANDBY_FOLLOW, /* our history is a part of its history */
+	STANDBY_AHEAD,  /* the same timeline, and it has not got as far as we have */
+	STANDBY_REWIND, /* we have what it has not */
+	STANDBY_COPY    /* another cluster, or nothing here to rewind */
+};
+enum standby_way standby_compare(
+    const struct host_position *, const struct standby_source *);
+
+/*
+ * Run as a standby of this upstream, by the cheapest way that leads there; returns when
+ * it streams on the upstream's timeline. From wherever the host is: running or not,
+ * former primary, half-made directory, nothing at all. Postgres never starts writable.
+ * An upstream that cannot be asked changes nothing here.
+ */
+struct standby_join {
+	struct conf_upstream upstream;
+	int fails;     /* attempts before this one: a directory that cannot be started
+			* three times is copied anew */
+	bool may_copy; /* else ERR_STATE where only a copy helps */
+	int64_t deadline_ms; /* to stream, once it runs; 0: 30 s */
+	/* Before (true) and after (false) the directory is half made; may be NULL. -1
+	 * stops it there. */
+	int (*rewinding)(void *arg, bool on, struct err *);
+	void *arg;
+};
+int standby_join(const struct host *, const struct standby_join *, enum standby_way *,
+    struct err *) __attribute__((warn_unused_result));
+
+/*
+ * As a part of it: run, as a standby that follows nobody, whatever is in the directory.
+ * Crash recovery included; position: when replay has come to the end of what is there.
+ */
+int standby_start_alone(const struct host *, struct host_position *, struct err *)
+    __attribute__((warn_unused_result));
+
+/* Point a running standby to the upstream by reload, and wait until it streams. kind
+ * ERR_STATE: it has diverged (waits on the old timeline). */
+int standby_follow(const struct host *, const struct conf_upstream *, int tli,
+    int64_t deadline_ms, struct err *) __attribute__((warn_unused_result));
+
+/* The dear ones, of a stopped host. */
+int standby_rewind(const struct host *, const struct standby_join *,
+    const struct standby_source *, struct err *) __attribute__((warn_unused_result));
+int standby_copy(const struct host *, const struct standby_join *,
+    const struct standby_source *, struct err *) __attribute__((warn_unused_result));
+
+/*
+ * Fetch WAL from a peer that need not be a primary, up to target; then let go of it.
+ * Running standby only.
+ */
+int standby_fetch(const struct host *, const struct conf_upstream *, uint64_t target,
+    int64_t deadline_ms, struct host_position *, struct err *);
+
+/* End a client's query that replay may wait for: a promotion is near. */
+int standby_clear_queries(const struct host *, struct err *)
+    __attribute__((warn_unused_result));
+
+#endif
