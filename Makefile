@@ -69,7 +69,7 @@ PGTESTS  = $(sort $(wildcard test/pg/*.t))
 FORMAT   = $(filter-out %.gen.c,$(wildcard *.c */*.c */*.h))
 NEED     = gcc make libpq-dev libssl-dev postgresql-15 postgresql-server-dev-15
 
-all: $(if $(wildcard cmd/cmd.c),autoctl,$(OBJ))
+all: autoctl
 
 autoctl: autoctl.o $(OBJ)
 	@echo "  link $@"; $(LINK)
