@@ -1,0 +1,97 @@
+/* Answers for people: aligned columns. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/out.h"
+#include "ini/buf.h"
+#include "ini/mem.h"
+
+#include "ini/ban.h"
+
+void
+out_init(struct out *o, const struct out_column *column, int ncolumns)
+{
+	*o = (struct out){ .column = column, .ncolumns = ncolumns };
+}
+
+void
+out_cell(struct out *o, const char *fmt, ...)
+{
+	struct buf b = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	if (o->n == o->cap) {
+		o->cap = o->cap ? o->cap * 2 : 64;
+		o->cell = xrealloc(o->cell, o->cap * sizeof *o->cell);
+	}
+	o->cell[o->n++] = buf_take(&b);
+}
+
+static int
+width(const struct out *o, int column)
+{
+	int w = o->column[column].width;
+	int title = (int)strlen(o->column[column].title);
+
+	if (title > w)
+		w = title;
+	for (size_t i = (size_t)column; i < o->n; i += (size_t)o->ncolumns)
+		if ((int)strlen(o->cell[i]) > w)
+			w = (int)strlen(o->cell[i]);
+	return w;
+}
+
+static void
+print_cell(const struct out *o, int c, const char *text, int w)
+{
+	bool last = c == o->ncolumns - 1;
+
+	if (c)
+		fputs(" | ", stdout);
+	if (o->column[c].left && last)
+		fputs(text, stdout);
+	else if (o->column[c].left)
+		printf("%-*s", w, text);
+	else
+		printf("%*s", w, text);
+	if (last)
+		putchar('\n');
+}
+
+void
+out_print(struct out *o)
+{
+	int w[OUT_COLUMNS_MAX];
+
+	for (int c = 0; c < o->ncolumns; c++)
+		w[c] = width(o, c);
+	for (int c = 0; c < o->ncolumns; c++)
+		print_cell(o, c, o->column[c].title, w[c]);
+	for (int c = 0; c < o->ncolumns; c++) {
+		fputs(c ? "-+-" : "", stdout);
+		for (int i = 0; i < w[c]; i++)
+			putchar('-');
+	}
+	putchar('\n');
+	for (size_t i = 0; i < o->n; i++) {
+		int c = (int)(i % (size_t)o->ncolumns);
+		print_cell(o, c, o->cell[i], w[c]);
+	}
+	putchar('\n');
+	out_drop(o);
+}
+
+void
+out_drop(struct out *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		free(o->cell[i]);
+	free(o->cell);
+	*o = (struct out){ 0 };
+}

@@ -1,0 +1,519 @@
+/* What there is to see: state, events, connection strings, settings, files. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "cmd/out.h"
+#include "fsm/fsm.h"
+#include "ini/clock.h"
+#include "ini/file.h"
+#include "ini/str.h"
+#include "pg/statefile.h"
+#include "pg/uri.h"
+
+#include "ini/ban.h"
+
+#define WATCH_MS 500
+
+/* Show commands tell an unknown data directory by 12 (contract, section 1). */
+static int
+open_for_show(struct cmd_ctx *x)
+{
+	bool known = x->args.monitor || getenv("PG_AUTOCTL_MONITOR");
+
+	if (!known && buf_len(&x->pgdata) && cmd_load_config(x)) {
+		if (x->err.kind == ERR_USAGE)
+			x->err.kind = ERR_SYSTEM;
+		return -1;
+	}
+	if (cmd_open_monitor(x))
+		return -1;
+	if (!x->args.formation && x->have_config && x->config.kind == CONFIG_KEEPER) {
+		buf_reset(&x->formation);
+		buf_str(&x->formation, x->config.formation);
+	}
+	return 0;
+}
+
+/* The group to look at, as text: --group, on a node its own, else NULL for all. */
+static const char *
+group_text(struct cmd_ctx *x, char out[16])
+{
+	if (x->args.group)
+		return x->args.group;
+	if (!x->have_config || x->config.kind != CONFIG_KEEPER || x->config.group < 0 ||
+	    x->args.monitor || x->args.formation)
+		return NULL;
+	snprintf(out, 16, "%d", x->config.group);
+	return out;
+}
+
+static int
+print_json(struct cmd_ctx *x, struct rows *r)
+{
+	struct row row = row_at(r, 0);
+
+	(void)x;
+	puts(row_null(&row, "json") ? "[\n]" : row_text(&row, "json"));
+	rows_drop(r);
+	return 0;
+}
+
+/* -- state -- */
+
+static const char *
+connection_type(const char *state)
+{
+	int s = fsm_state_find(state);
+	unsigned flags = s < 0 ? 0 : fsm_state_flags((enum fsm_state)s);
+
+	if ((flags & ST_RW) || s == FSM_PREPARE_MAINTENANCE)
+		return "read-write";
+	return flags & ST_UP ? "read-only" : "none";
+}
+
+static const char state_sql[] =
+    "select s.*, s.reported_lsn::text as lsn, n.act, n.progress, n.error "
+    "from (select * from pgautofailover.current_state($1)) s "
+    "join pgautofailover.node n on n.nodeid = s.node_id "
+    "where $2::text is null or s.group_id = $2::int order by s.group_id, s.node_id";
+static const char state_json_sql[] =
+    "select jsonb_pretty(jsonb_agg(row_to_json(s))) as json "
+    "from (select * from pgautofailover.current_state($1) "
+    "where $2::text is null or group_id = $2::int) s";
+
+static void
+state_row(struct out *o, const struct row *r)
+{
+	const char *kind = row_text(r, "formation_kind");
+	int health = row_int(r, "health");
+
+	out_cell(o, "%s", row_text(r, "nodename"));
+	if (strcmp(kind, "citus") == 0)
+		out_cell(o, "%s/%s", row_text(r, "group_id"), row_text(r, "node_id"));
+	else
+		out_cell(o, "%s", row_text(r, "node_id"));
+	out_cell(o, "%s:%s", row_text(r, "nodehost"), row_text(r, "nodeport"));
+	out_cell(o, "%3s: %s", row_text(r, "reported_tli"), row_text(r, "lsn"));
+	out_cell(o, "%s%s", connection_type(row_text(r, "current_group_state")),
+	    health < 0    ? " ?"
+	    : health == 0 ? " !"
+			  : "");
+	out_cell(o, "%s", row_text(r, "current_group_state"));
+	out_cell(o, "%s", row_text(r, "assigned_group_state"));
+}
+
+static const struct out_column state_columns[] = { { "Name", 4, false },
+	{ "Node", 5, false }, { "Host:Port", 10, false }, { "TLI: LSN", 9, false },
+	{ "Connection", 12, false }, { "Reported State", 19, false },
+	{ "Assigned State", 19, false } };
+
+/* What a node is busy with, or why it is not where it should be: below the table. */
+static void
+state_notes(const struct rows *r)
+{
+	bool any = false;
+
+	for (int i = 0; i < r->count; i++) {
+		struct row row = row_at(r, i);
+		const char *act = row_text(&row, "act");
+		const char *progress = row_text(&row, "progress");
+		const char *error = row_text(&row, "error");
+		if (*act || *progress) {
+			printf("%s: %s%s%s\n", row_text(&row, "nodename"), act,
+			    *act && *progress ? ", " : "", progress);
+			any = true;
+		}
+		if (*error) {
+			printf("%s: %s\n", row_text(&row, "nodename"), error);
+			any = true;
+		}
+	}
+	if (any)
+		putchar('\n');
+}
+
+static int
+state_once(struct cmd_ctx *x)
+{
+	struct rows r = { 0 };
+	struct out o;
+	char text[16];
+	const char *group = group_text(x, text);
+
+	if (db_query(&x->monitor, &x->err, &r, x->args.json ? state_json_sql : state_sql,
+		buf_peek(&x->formation), group, DB_END))
+		return -1;
+	if (x->args.json)
+		return print_json(x, &r);
+	out_init(&o, state_columns, 7);
+	for (int i = 0; i < r.count; i++) {
+		struct row row = row_at(&r, i);
+		state_row(&o, &row);
+	}
+	out_print(&o);
+	state_notes(&r);
+	rows_drop(&r);
+	return 0;
+}
+
+/* Again and again, on a cleared screen. */
+static int
+again(struct cmd_ctx *x, int (*once)(struct cmd_ctx *))
+{
+	if (x->args.json && x->args.watch)
+		return err_set(
+		    &x->err, ERR_USAGE, "--json and --watch do not go together");
+	for (;;) {
+		if (x->args.watch)
+			fputs("\033[H\033[2J", stdout);
+		if (once(x))
+			return -1;
+		if (!x->args.watch)
+			return 0;
+		if (fflush(stdout))
+			return err_sys(&x->err, "write the answer");
+		clock_nap_ms(WATCH_MS);
+	}
+}
+
+static int
+read_state(struct cmd_ctx *x, struct statefile *s)
+{
+	struct buf path = { 0 };
+	int rc = -1;
+
+	if (x->config.kind != CONFIG_KEEPER)
+		err_set(&x->err, ERR_MONITOR,
+		    "%s is a monitor's: only nodes have a state file",
+		    buf_peek(&x->pgdata));
+	else if (config_path(buf_peek(&x->pgdata), CONFIG_FILE_STATE, &path, &x->err) ==
+		 0)
+		rc = statefile_read(buf_peek(&path), s, &x->err);
+	buf_drop(&path);
+	return rc;
+}
+
+static int
+local_state(struct cmd_ctx *x)
+{
+	struct statefile s;
+	const struct keeper *k = &s.keeper;
+	struct buf b = { 0 };
+
+	if (cmd_load_config(x) || read_state(x, &s))
+		return -1;
+	if (x->args.json) {
+		buf_printf(&b,
+		    "{\n    \"node_id\": %lld,\n    \"group_id\": %d,\n    "
+		    "\"nodename\": ",
+		    (long long)k->node_id, k->group_id);
+		buf_json(&b, x->config.name ? x->config.name : "");
+		buf_str(&b, ",\n    \"nodehost\": ");
+		buf_json(&b, x->config.hostname ? x->config.hostname : "");
+		buf_printf(&b,
+		    ",\n    \"nodeport\": %d,\n    \"current_group_state\": \"%s\",\n"
+		    "    \"assigned_group_state\": \"%s\",\n    \"timeline\": %d,\n"
+		    "    \"Minimum Recovery Ending LSN\": \"0/0\",\n"
+		    "    \"reachable\": \"unknown\",\n    \"conntype\": \"%s\"\n}\n",
+		    x->config.port, fsm_state_name(k->current), fsm_state_name(k->goal),
+		    k->promise_tli, connection_type(fsm_state_name(k->current)));
+		fputs(buf_peek(&b), stdout);
+		buf_drop(&b);
+		return 0;
+	}
+	struct out o;
+	out_init(&o, state_columns, 7);
+	out_cell(&o, "%s", x->config.name ? x->config.name : "");
+	out_cell(&o, "%lld", (long long)k->node_id);
+	out_cell(
+	    &o, "%s:%d", x->config.hostname ? x->config.hostname : "", x->config.port);
+	out_cell(&o, "-");
+	out_cell(&o, "%s ?", connection_type(fsm_state_name(k->current)));
+	out_cell(&o, "%s", fsm_state_name(k->current));
+	out_cell(&o, "%s", fsm_state_name(k->goal));
+	out_print(&o);
+	return 0;
+}
+
+int
+cmd_show_state(struct cmd_ctx *x)
+{
+	bool remote = x->args.monitor || getenv("PG_AUTOCTL_MONITOR");
+
+	if (x->args.local && x->args.watch)
+		return err_set(
+		    &x->err, ERR_USAGE, "--local and --watch do not go together");
+	if (!remote && buf_len(&x->pgdata) && cmd_load_config(x)) {
+		x->err.kind = x->err.kind == ERR_USAGE ? ERR_SYSTEM : x->err.kind;
+		return -1;
+	}
+	if (x->args.local ||
+	    (!remote && x->have_config && x->config.kind == CONFIG_KEEPER &&
+		config_no_monitor(&x->config)))
+		return local_state(x);
+	if (open_for_show(x))
+		return -1;
+	return again(x, state_once);
+}
+
+/* -- events -- */
+
+static const char events_sql[] =
+    "select to_char(eventtime, 'YYYY-MM-DD HH24:MI:SS.US TZH') as at, nodeid, groupid, "
+    "reportedstate, goalstate, rule_pos, description from "
+    "(select * from pgautofailover.event where formationid = $1 and "
+    "($2::text is null or groupid = $2::int) order by eventid desc limit $3::int) e "
+    "order by eventid";
+static const char events_json_sql[] =
+    "select jsonb_pretty(jsonb_agg(row_to_json(e) order by eventid)) as json from "
+    "(select * from pgautofailover.event where formationid = $1 and "
+    "($2::text is null or groupid = $2::int) order by eventid desc limit $3::int) e";
+
+static int
+events_once(struct cmd_ctx *x)
+{
+	static const struct out_column columns[] = { { "Event Time", 30, false },
+		{ "Node", 6, false }, { "Current State", 19, false },
+		{ "Assigned State", 19, false }, { "Rule", 6, false },
+		{ "Comment", 0, true } };
+	struct rows r = { 0 };
+	struct out o;
+	char text[16], count[16];
+	int n;
+
+	if (cmd_int(x, "count", x->args.count, 10, &n))
+		return -1;
+	snprintf(count, sizeof count, "%d", n);
+	if (db_query(&x->monitor, &x->err, &r,
+		x->args.json ? events_json_sql : events_sql, buf_peek(&x->formation),
+		group_text(x, text), count, DB_END))
+		return -1;
+	if (x->args.json)
+		return print_json(x, &r);
+	out_init(&o, columns, 6);
+	for (int i = 0; i < r.count; i++) {
+		struct row row = row_at(&r, i);
+		out_cell(&o, "%s", row_text(&row, "at"));
+		out_cell(
+		    &o, "%s/%s", row_text(&row, "groupid"), row_text(&row, "nodeid"));
+		out_cell(&o, "%s", row_text(&row, "reportedstate"));
+		out_cell(&o, "%s", row_text(&row, "goalstate"));
+		out_cell(&o, "%s", row_text(&row, "rule_pos"));
+		out_cell(&o, "%s", row_text(&row, "description"));
+	}
+	out_print(&o);
+	rows_drop(&r);
+	return 0;
+}
+
+int
+cmd_show_events(struct cmd_ctx *x)
+{
+	return open_for_show(x) ? -1 : again(x, events_once);
+}
+
+/* -- uri -- */
+
+static void
+monitor_uri_text(struct cmd_ctx *x, struct buf *b)
+{
+	struct uri_parts p = { .user = "autoctl_node",
+		.host = x->config.hostname,
+		.port = x->config.port,
+		.dbname = "pg_auto_failover",
+		.sslmode = x->config.sslmode,
+		.sslrootcert = x->config.ca_file,
+		.sslcrl = x->config.crl_file };
+
+	if (buf_len(&x->uri))
+		buf_str(b, buf_peek(&x->uri));
+	else
+		uri_format(b, &p);
+}
+
+static const char uris_sql[] =
+    "select f.formationid as name, pgautofailover.formation_uri(f.formationid, "
+    "'default', $2, "
+    "$3, $4) as uri from pgautofailover.formation f "
+    "where $1::text is null or f.formationid = $1 order by 1";
+
+static void
+uris_print(struct cmd_ctx *x, const char *monitor, const struct rows *r)
+{
+	static const struct out_column columns[] = { { "Type", 12, false },
+		{ "Name", 7, false }, { "Connection String", 0, true } };
+	struct buf b = { 0 };
+	struct out o;
+
+	out_init(&o, columns, 3);
+	out_cell(&o, "monitor");
+	out_cell(&o, "monitor");
+	out_cell(&o, "%s", monitor);
+	buf_str(&b, "[\n    {\n        \"type\": \"monitor\",\n        \"name\": "
+		    "\"monitor\",\n        "
+		    "\"uri\": ");
+	buf_json(&b, monitor);
+	buf_str(&b, "\n    }");
+	for (int i = 0; i < r->count; i++) {
+		struct row row = row_at(r, i);
+		out_cell(&o, "formation");
+		out_cell(&o, "%s", row_text(&row, "name"));
+		out_cell(&o, "%s", row_text(&row, "uri"));
+		buf_str(
+		    &b, ",\n    {\n        \"type\": \"formation\",\n        \"name\": ");
+		buf_json(&b, row_text(&row, "name"));
+		buf_str(&b, ",\n        \"uri\": ");
+		buf_json(&b, row_text(&row, "uri"));
+		buf_str(&b, "\n    }");
+	}
+	if (x->args.json) {
+		puts(buf_peek(&b));
+		puts("]");
+		out_drop(&o);
+	} else
+		out_print(&o);
+	buf_drop(&b);
+}
+
+static void
+uri_one(struct cmd_ctx *x, const char *monitor, const char *name, const char *uri)
+{
+	struct buf b = { 0 };
+
+	if (!x->args.json) {
+		puts(uri ? uri : monitor);
+		return;
+	}
+	buf_str(&b, "{\n    \"monitor\": ");
+	buf_json(&b, monitor);
+	if (uri) {
+		buf_str(&b, ",\n    ");
+		buf_json(&b, name);
+		buf_str(&b, ": ");
+		buf_json(&b, uri);
+	}
+	buf_str(&b, "\n}");
+	puts(buf_peek(&b));
+	buf_drop(&b);
+}
+
+int
+cmd_show_uri(struct cmd_ctx *x)
+{
+	const char *f = x->args.formation;
+	struct buf m = { 0 };
+	struct rows r = { 0 };
+	int rc = -1;
+
+	if (open_for_show(x))
+		return -1;
+	monitor_uri_text(x, &m);
+	if (f && strcmp(f, "monitor") == 0) {
+		uri_one(x, buf_peek(&m), NULL, NULL);
+		rc = 0;
+	} else if (db_query(&x->monitor, &x->err, &r, uris_sql, f,
+		       x->have_config && x->config.sslmode ? x->config.sslmode : "prefer",
+		       x->have_config && x->config.ca_file ? x->config.ca_file : "",
+		       x->have_config && x->config.crl_file ? x->config.crl_file : "",
+		       DB_END) == 0) {
+		struct row row = { 0 };
+		if (r.count)
+			row = row_at(&r, 0);
+		if (f && (r.count == 0 || row_null(&row, "uri")))
+			err_set(&x->err, ERR_MONITOR, "formation \"%s\" has no nodes", f);
+		else {
+			if (f)
+				uri_one(x, buf_peek(&m), f, row_text(&row, "uri"));
+			else
+				uris_print(x, buf_peek(&m), &r);
+			rc = 0;
+		}
+	}
+	rows_drop(&r);
+	buf_drop(&m);
+	return rc;
+}
+
+/* -- settings, standby names -- */
+
+static const char settings_json_sql[] =
+    "select jsonb_pretty(jsonb_build_object("
+    "'formation', (select jsonb_agg(row_to_json(s)) from s where context = 'formation'), "
+    "'primary', (select jsonb_agg(row_to_json(s)) from s where context = 'primary'), "
+    "'nodes', (select jsonb_agg(row_to_json(s)) from s where context = 'node'))) as json "
+    "from (select 1) one";
+
+int
+cmd_show_settings(struct cmd_ctx *x)
+{
+	static const struct out_column columns[] = { { "Context", 9, false },
+		{ "Name", 4, false }, { "Setting", 7, false }, { "Value", 5, true } };
+	struct rows r = { 0 };
+	struct buf sql = { 0 };
+	struct out o;
+	int rc = -1;
+
+	buf_str(&sql, "with s as (select * from pgautofailover.formation_settings($1)) ");
+	buf_str(&sql, x->args.json ? settings_json_sql
+				   : "select * from s order by array_position("
+				     "array['formation', 'primary', 'node'], context), "
+				     "setting, group_id, node_id");
+	if (db_query(&x->monitor, &x->err, &r, buf_peek(&sql), buf_peek(&x->formation),
+		DB_END))
+		;
+	else if (!x->args.json && r.count == 0)
+		err_set(&x->err, ERR_MONITOR, "unknown formation \"%s\"",
+		    buf_peek(&x->formation));
+	else if (x->args.json)
+		rc = print_json(x, &r);
+	else {
+		out_init(&o, columns, 4);
+		for (int i = 0; i < r.count; i++) {
+			struct row row = row_at(&r, i);
+			out_cell(&o, "%s", row_text(&row, "context"));
+			out_cell(&o, "%s", row_text(&row, "nodename"));
+			out_cell(&o, "%s", row_text(&row, "setting"));
+			out_cell(&o, "%s", row_text(&row, "value"));
+		}
+		out_print(&o);
+		rc = 0;
+	}
+	rows_drop(&r);
+	buf_drop(&sql);
+	return rc;
+}
+
+int
+cmd_show_standby_names(struct cmd_ctx *x)
+{
+	struct rows r = { 0 };
+	struct buf b = { 0 };
+	char group[16];
+	int g;
+
+	if (cmd_group(x, &g))
+		return -1;
+	snprintf(group, sizeof group, "%d", g);
+	if (db_query(&x->monitor, &x->err, &r,
+		"select pgautofailover.synchronous_standby_names($1, $2::int) as names",
+		buf_peek(&x->formation), group, DB_END))
+		return -1;
+	struct row row = row_at(&r, 0);
+	if (x->args.json) {
+		buf_str(&b, "{\n    \"formation\": ");
+		buf_json(&b, buf_peek(&x->formation));
+		buf_printf(
+		    &b, ",\n    \"group\": %d,\n    \"synchronous_standby_names\": ", g);
+		buf_json(&b, row_text(&row, "names"));
+		buf_str(&b, "\n}");
+		puts(buf_peek(&b));
+	} else
+		printf("'%s'\n", row_text(&row, "names"));
+	buf_drop(&b);
+	rows_drop(&r);
+	return 0;
+}
