@@ -149,7 +149,8 @@ db_quiet(PGconn *conn)
 	PQsetNoticeReceiver(conn, quiet, NULL);
 }
 
-/* 1: ready, 0: the deadline has passed. A signal does not end the wait. */
+/* 1: ready, 0: the deadline has passed (what is there already counts). A signal does not
+ * end the wait. */
 static int
 wait_socket(const PGconn *conn, short events, struct mono deadline)
 {
@@ -157,13 +158,12 @@ wait_socket(const PGconn *conn, short events, struct mono deadline)
 
 	for (;;) {
 		int64_t left = mono_between(clock_mono(), deadline);
-		int n;
+		int n = poll(&p, 1, left > 60000 ? 60000 : left < 0 ? 0 : (int)left);
 
-		if (left <= 0)
-			return 0;
-		n = poll(&p, 1, left > 60000 ? 60000 : (int)left);
 		if (n > 0 || (n < 0 && errno != EINTR))
 			return 1;
+		if (left <= 0)
+			return 0;
 	}
 }
 
@@ -397,23 +397,39 @@ db_take_notice(PGconn *conn, struct db_notice *n)
 }
 
 int
-db_wait_notice(struct db *d, struct db_notice *n, int64_t ms, struct err *e)
+db_fd(const struct db *d)
+{
+	return d->conn ? PQsocket(d->conn) : -1;
+}
+
+int
+db_wait_readable(struct db *d, int64_t ms, struct err *e)
 {
 	struct mono deadline = mono_after(clock_mono(), ms);
 
 	if (!d->conn)
 		return not_open(d, e);
-	for (;;) {
+	if (!wait_socket(d->conn, POLLIN, deadline))
+		return 0;
+	if (PQconsumeInput(d->conn))
+		return 1;
+	db_conn_err(d->conn, d->local, e);
+	db_close(d);
+	return -1;
+}
+
+int
+db_wait_notice(struct db *d, struct db_notice *n, int64_t ms, struct err *e)
+{
+	struct mono deadline = mono_after(clock_mono(), ms);
+	int rc = 1;
+
+	while (rc > 0) {
 		if (db_take_notice(d->conn, n))
 			return 1;
-		if (!wait_socket(d->conn, POLLIN, deadline))
-			return 0;
-		if (!PQconsumeInput(d->conn)) {
-			db_conn_err(d->conn, d->local, e);
-			db_close(d);
-			return -1;
-		}
+		rc = db_wait_readable(d, mono_between(clock_mono(), deadline), e);
 	}
+	return rc;
 }
 
 void

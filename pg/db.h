@@ -101,6 +101,11 @@ struct db_notice {
 int db_wait_notice(struct db *, struct db_notice *, int64_t ms, struct err *)
     __attribute__((warn_unused_result));
 
+/* The same without taking it: 1 something has arrived, 0 the time is over. */
+int db_wait_readable(struct db *, int64_t ms, struct err *)
+    __attribute__((warn_unused_result));
+int db_fd(const struct db *); /* for a poll loop; -1 when closed */
+
 /* For watch.c and store.c, which share the ways of db.c. */
 struct db_words {
 	const char *keyword[24];

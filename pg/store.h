@@ -38,29 +38,72 @@ int store_listen(struct db *, struct err *) __attribute__((warn_unused_result));
 
 /* What the tables know of a node besides the brain's part. */
 struct store_node {
-	int64_t id;
 	char host[256];
 	int port;
 	int health;
 	int64_t report_seq; /* counts its reports */
-	int session_pid;    /* backend of its keeper, 0 none */
-	bool session;       /* ... which is still there */
-	int64_t changed_seq;
+	bool session;       /* the keeper's session on this database is still there */
 };
 
+/* A group as the tables have it. Ages of reports and probes, watch_age_ms and
+ * lease_age_ms are what the process has seen, and not filled in here. */
 struct store_group {
 	struct fsm_group g;
-	int64_t version;
 	struct store_node node[FSM_NODES_MAX]; /* in the order of g.node */
+	int64_t lease_ms;                      /* the one granted now */
+	char explain[FSM_TEXT_MAX];            /* as last stored */
 };
 
 /*
- * The deciding process holds the row of table monitor. 1: held, with the epoch; 0:
- * another one holds it. renew before it is stale_ms old.
+ * The deciding process holds the row of table monitor. 1: it is ours, with the epoch; 0:
+ * another one holds it and has renewed it within stale_ms. A holder of the same name is
+ * ourselves, before a restart: names are unique because of the pid file's lock.
  */
 int store_epoch_take(struct db *, const char *holder, int64_t stale_ms, int64_t *epoch,
     struct err *) __attribute__((warn_unused_result));
+/* 1: still ours, 0: somebody took it. */
 int store_epoch_renew(struct db *, int64_t epoch, struct err *)
+    __attribute__((warn_unused_result));
+/* Leave it for another one to take at once. */
+int store_epoch_leave(struct db *, int64_t epoch, struct err *)
+    __attribute__((warn_unused_result));
+
+/* Defaults, then the server's pgautofailover.*, then the table setting. A value that
+ * cannot be read is logged, and the default holds. */
+int store_settings(struct db *, struct fsm_settings *, struct err *)
+    __attribute__((warn_unused_result));
+
+/* The groups there are: columns formationid, groupid. */
+int store_groups(struct db *, struct rows *, struct err *)
+    __attribute__((warn_unused_result));
+
+/* Read one. settings are copied in. 1: read, 0: there is no such group. */
+int store_read(struct db *, const char *formation, int group_id,
+    const struct fsm_settings *, struct store_group *, struct err *)
+    __attribute__((warn_unused_result));
+
+/*
+ * The same inside a transaction, with the group locked against reports and other
+ * decisions; ends with store_write or store_forget. 0 too when the epoch is not ours any
+ * more.
+ */
+int store_lock(struct db *, int64_t epoch, struct store_group *, struct err *)
+    __attribute__((warn_unused_result));
+void store_forget(struct db *);
+
+/* Is there anything to write? */
+bool store_differs(const struct store_group *before, const struct fsm_plan *);
+
+/* Write what was decided, with events and notifications, and commit. */
+int store_write(struct db *, const struct store_group *before, const struct fsm_plan *,
+    struct err *) __attribute__((warn_unused_result));
+
+/* A node's health as the probes see it: 1 good, 0 bad; an event when it changes. */
+int store_health(struct db *, int64_t node, int health, struct err *)
+    __attribute__((warn_unused_result));
+
+/* Why nothing happens, for people to read. */
+int store_explain(struct db *, const struct store_group *, const char *text, struct err *)
     __attribute__((warn_unused_result));
 
 #endif

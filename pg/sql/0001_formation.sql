@@ -64,6 +64,7 @@ create table pgautofailover.nodegroup (
 	op_allow_loss bool not null default false,
 	op_writer_gone bool not null default false,
 	op_revoked bool not null default false,
+	op_since bigint not null default 0,
 	op_old_writer bigint not null default 0,
 	op_candidate bigint not null default 0,
 	op_preferred bigint not null default 0,
@@ -77,6 +78,7 @@ create table pgautofailover.nodegroup (
 	lease_gen int not null default 0,
 	lease_ms bigint not null default 0,
 	failovers timestamptz[] not null default '{}',
+	said int not null default 0,
 	explain text not null default '',
 	primary key (formationid, groupid)
 );

@@ -14,13 +14,18 @@ $$;
 -- The one place where a change becomes an event row, a line of channel log and a line of
 -- channel state.
 create function pgautofailover.add_event(
-	node_id bigint, description text, rule int = null, section text = null)
+	node_id bigint, description text, rule int = null, section text = null,
+	goal text = null)
 	returns void
 	language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	n pgautofailover.node;
 begin
 	select * into n from pgautofailover.node where nodeid = node_id;
+	if not found then
+		return;
+	end if;
+	n.goalstate := coalesce(goal, n.goalstate);
 	insert into pgautofailover.event (formationid, nodeid, groupid, nodename, nodehost,
 		nodeport, reportedstate, goalstate, reportedrepstate, reportedtli, reportedlsn,
 		candidatepriority, replicationquorum, description, rule_pos, rule_section)

@@ -7,7 +7,7 @@ grant execute on all functions in schema pgautofailover to autoctl_node;
 
 -- These are called by the monitor process and by functions of the owner only.
 revoke execute on function
-	pgautofailover.add_event(bigint, text, int, text),
+	pgautofailover.add_event(bigint, text, int, text, text),
 	pgautofailover.add_request(text, int, text, bigint, bool),
 	pgautofailover.wake(text, int),
 	pgautofailover.tell_others(bigint),
