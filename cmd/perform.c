@@ -1,0 +1,340 @@
+/* What operators do to a group: failover, promotion, maintenance; watched until done. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/cmd.h"
+#include "ini/clock.h"
+#include "ini/log.h"
+#include "ini/str.h"
+#include "pg/statefile.h"
+#include "pg/store.h"
+
+#include "ini/ban.h"
+
+#define SUBMIT_MS 15000
+#define WAIT_MS INT64_C(60000)
+#define FOREVER_MS INT64_C(1000000000)
+
+struct waiting {
+	const char *formation;
+	int group;
+	int64_t node;       /* reaches ... */
+	const char *states; /* ... one of these, both reported and goal */
+	int64_t not_node;   /* or: any node but this one reaches it */
+	const char *what;   /* for the error when the time is over */
+};
+
+/* -- the table that grows: one line for each change -- */
+
+struct transitions {
+	int64_t last; /* event id */
+	bool titled;
+};
+
+static const char events_sql[] =
+    "select eventid, to_char(eventtime, 'HH24:MI:SS') as at, nodename, groupid, nodeid, "
+    "nodehost, nodeport, reportedstate, goalstate from pgautofailover.event "
+    "where formationid = $1 and groupid = $2::int and eventid > $3::bigint order by "
+    "eventid";
+
+static int
+begin_transitions(struct cmd_ctx *x, struct transitions *t)
+{
+	struct rows r = { 0 };
+
+	*t = (struct transitions){ 0 };
+	if (db_query(&x->monitor, &x->err, &r,
+		"select coalesce(max(eventid), 0) as id from pgautofailover.event",
+		DB_END))
+		return -1;
+	struct row row = row_at(&r, 0);
+	t->last = row_i64(&row, "id");
+	rows_drop(&r);
+	return 0;
+}
+
+static int
+show_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions *t)
+{
+	struct rows r = { 0 };
+	char group[16], last[24];
+
+	snprintf(group, sizeof group, "%d", w->group);
+	snprintf(last, sizeof last, "%lld", (long long)t->last);
+	if (db_query(
+		&x->monitor, &x->err, &r, events_sql, w->formation, group, last, DB_END))
+		return -1;
+	if (r.count && !t->titled)
+		printf("%8s | %-10s | %6s | %21s | %19s | %19s\n"
+		       "---------+------------+--------+-----------------------+---------"
+		       "----------"
+		       "--+--------------------\n",
+		    "Time", "Name", "Node", "Host:Port", "Current State",
+		    "Assigned State");
+	t->titled |= r.count > 0;
+	for (int i = 0; i < r.count; i++) {
+		struct row row = row_at(&r, i);
+		char where[300];
+		t->last = row_i64(&row, "eventid");
+		snprintf(where, sizeof where, "%s:%s", row_text(&row, "nodehost"),
+		    row_text(&row, "nodeport"));
+		printf("%8s | %-10s | %6s | %21s | %19s | %19s\n", row_text(&row, "at"),
+		    row_text(&row, "nodename"), row_text(&row, "nodeid"), where,
+		    row_text(&row, "reportedstate"), row_text(&row, "goalstate"));
+	}
+	fflush(stdout);
+	rows_drop(&r);
+	return 0;
+}
+
+static int
+is_reached(struct cmd_ctx *x, const struct waiting *w, bool *yes)
+{
+	struct rows r = { 0 };
+	char group[16], node[24], other[24];
+
+	snprintf(group, sizeof group, "%d", w->group);
+	snprintf(node, sizeof node, "%lld", (long long)w->node);
+	snprintf(other, sizeof other, "%lld", (long long)w->not_node);
+	if (db_query(&x->monitor, &x->err, &r,
+		"select 1 from pgautofailover.node where formationid = $1 and groupid = "
+		"$2::int "
+		"and reportedstate = goalstate and goalstate = any(string_to_array($3, ' "
+		"')) "
+		"and ($4::bigint = 0 or nodeid = $4::bigint) and nodeid <> $5::bigint",
+		w->formation, group, w->states, node, other, DB_END))
+		return -1;
+	*yes = r.count > 0;
+	rows_drop(&r);
+	return 0;
+}
+
+static int
+wait_for(struct cmd_ctx *x, const struct waiting *w, struct transitions *t, int64_t ms)
+{
+	struct mono end = mono_after(clock_mono(), ms);
+	struct db_notice n;
+	bool yes = false;
+
+	for (;;) {
+		if (show_transitions(x, w, t) || is_reached(x, w, &yes))
+			return -1;
+		if (yes) {
+			if (t->titled)
+				putchar('\n');
+			return 0;
+		}
+		int64_t left = end.ms - clock_mono().ms;
+		if (left <= 0)
+			break;
+		if (db_wait_notice(&x->monitor, &n, left < 1000 ? left : 1000, &x->err) <
+		    0)
+			return -1;
+	}
+	err_set(&x->err, ERR_SYSTEM, "not done after %lld s: %s", (long long)(ms / 1000),
+	    w->what);
+	return err_hint(&x->err,
+	    "the operation goes on; \"%s show state\" and \"%s show events\" "
+	    "tell how far it is",
+	    x->program, x->program);
+}
+
+/* -- failover, promotion -- */
+
+static int
+wait_option(struct cmd_ctx *x, int64_t *ms)
+{
+	if (cmd_seconds(x, "wait", x->args.wait, WAIT_MS, ms))
+		return -1;
+	if (*ms == 0)
+		*ms = FOREVER_MS;
+	return 0;
+}
+
+static int
+writer_of(struct cmd_ctx *x, int group, int64_t *id)
+{
+	struct rows r = { 0 };
+	char g[16];
+
+	snprintf(g, sizeof g, "%d", group);
+	if (db_query(&x->monitor, &x->err, &r,
+		"select writer from pgautofailover.nodegroup where formationid = $1 and "
+		"groupid = "
+		"$2::int",
+		buf_peek(&x->formation), g, DB_END))
+		return -1;
+	*id = 0;
+	if (r.count) {
+		struct row row = row_at(&r, 0);
+		*id = row_i64(&row, "writer");
+	}
+	rows_drop(&r);
+	return 0;
+}
+
+static int
+refused(struct cmd_ctx *x, const struct store_outcome *o)
+{
+	if (o->text[0])
+		log_warn("%s", o->text);
+	(void)x;
+	return 0;
+}
+
+int
+cmd_perform_failover(struct cmd_ctx *x)
+{
+	struct waiting w = { .formation = buf_peek(&x->formation),
+		.states = "primary wait_primary single",
+		.what = "another node is primary" };
+	struct store_outcome o;
+	struct transitions t;
+	char group[16];
+	int64_t ms;
+
+	if (wait_option(x, &ms) || cmd_group(x, &w.group) ||
+	    writer_of(x, w.group, &w.not_node) || store_listen(&x->monitor, &x->err) ||
+	    begin_transitions(x, &t))
+		return -1;
+	snprintf(group, sizeof group, "%d", w.group);
+	if (x->args.allow_data_loss &&
+	    db_run(&x->monitor, &x->err, "set pgautofailover.guard_data_loss to off",
+		DB_END))
+		return -1;
+	if (store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
+		"select pgautofailover.perform_failover($1, $2::int)", w.formation, group,
+		DB_END))
+		return -1;
+	refused(x, &o);
+	/* the new primary first, then the old one is a standby again */
+	w.states = w.not_node ? "primary" : w.states;
+	return wait_for(x, &w, &t, ms);
+}
+
+/* --name, else the name of the node whose directory this is. */
+static int
+node_by_name(struct cmd_ctx *x, int64_t *id, int *group, const char **name)
+{
+	struct rows r = { 0 };
+
+	*name = x->args.name;
+	if (!*name && x->have_config && x->config.kind == CONFIG_KEEPER)
+		*name = x->config.name;
+	if (str_empty(*name)) {
+		err_set(&x->err, ERR_USAGE, "which node?");
+		return err_hint(&x->err, "give --name");
+	}
+	if (db_query(&x->monitor, &x->err, &r,
+		"select nodeid, groupid from pgautofailover.node where formationid = $1 "
+		"and "
+		"nodename = $2",
+		buf_peek(&x->formation), *name, DB_END))
+		return -1;
+	if (r.count == 0) {
+		rows_drop(&r);
+		return err_set(&x->err, ERR_MONITOR,
+		    "node \"%s\" is not registered in formation \"%s\"", *name,
+		    buf_peek(&x->formation));
+	}
+	struct row row = row_at(&r, 0);
+	*id = row_i64(&row, "nodeid");
+	*group = row_int(&row, "groupid");
+	rows_drop(&r);
+	return 0;
+}
+
+int
+cmd_perform_promotion(struct cmd_ctx *x)
+{
+	struct waiting w = { .formation = buf_peek(&x->formation),
+		.states = "primary wait_primary single",
+		.what = "the node is primary" };
+	struct store_outcome o;
+	struct transitions t;
+	const char *name;
+	int64_t ms;
+
+	if (node_by_name(x, &w.node, &w.group, &name)) {
+		if (x->err.kind == ERR_MONITOR)
+			x->err.kind = ERR_USAGE;
+		return -1;
+	}
+	if (wait_option(x, &ms) || store_listen(&x->monitor, &x->err) ||
+	    begin_transitions(x, &t))
+		return -1;
+	if (store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
+		"select pgautofailover.perform_promotion($1, $2)", w.formation, name,
+		DB_END))
+		return -1;
+	refused(x, &o);
+	return wait_for(x, &w, &t, ms);
+}
+
+/* -- maintenance of the local node -- */
+
+static int
+own_node(struct cmd_ctx *x, struct statefile *s)
+{
+	struct buf path = { 0 };
+	int rc = config_path(buf_peek(&x->pgdata), CONFIG_FILE_STATE, &path, &x->err);
+
+	if (rc == 0)
+		rc = statefile_read(buf_peek(&path), s, &x->err);
+	buf_drop(&path);
+	if (rc == 0 && s->keeper.node_id <= 0)
+		rc = err_set(&x->err, ERR_STATE, "this node is not registered yet");
+	return rc;
+}
+
+static int
+maintenance(
+    struct cmd_ctx *x, const char *sql, const char *states, int64_t ms, const char *what)
+{
+	struct statefile s;
+	struct store_outcome o;
+	struct transitions t;
+	struct waiting w = {
+		.formation = x->config.formation, .states = states, .what = what
+	};
+	char id[24];
+
+	if (own_node(x, &s))
+		return -1;
+	w.node = s.keeper.node_id;
+	w.group = s.keeper.group_id;
+	snprintf(id, sizeof id, "%lld", (long long)w.node);
+	if (store_listen(&x->monitor, &x->err) || begin_transitions(x, &t) ||
+	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS, sql, id, DB_END))
+		return -1;
+	refused(x, &o);
+	return wait_for(x, &w, &t, ms);
+}
+
+int
+cmd_enable_maintenance(struct cmd_ctx *x)
+{
+	struct statefile s;
+	bool writer;
+
+	if (own_node(x, &s))
+		return -1;
+	writer = fsm_state_flags(s.keeper.current) & ST_RW;
+	if (writer && !x->args.allow_failover) {
+		err_set(&x->err, ERR_USAGE,
+		    "this node is the primary: maintenance means a failover");
+		return err_hint(&x->err, "give --allow-failover");
+	}
+	return maintenance(x, "select pgautofailover.start_maintenance($1::bigint)",
+	    "maintenance", writer ? 180000 : WAIT_MS, "the node is in maintenance");
+}
+
+int
+cmd_disable_maintenance(struct cmd_ctx *x)
+{
+	return maintenance(x, "select pgautofailover.stop_maintenance($1::bigint)",
+	    "secondary primary wait_primary single", WAIT_MS, "the node is back");
+}

@@ -1,0 +1,205 @@
+/* Properties of nodes and formations: priority, quorum, number of synchronous standbys.
+ */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "ini/clock.h"
+#include "ini/str.h"
+#include "pg/store.h"
+
+#include "ini/ban.h"
+
+#define SUBMIT_MS 15000
+#define SETTLE_MS 60000
+
+static int
+own_name(struct cmd_ctx *x, const char **name)
+{
+	*name = x->args.name;
+	if (!*name && x->have_config && x->config.kind == CONFIG_KEEPER)
+		*name = x->config.name;
+	if (!str_empty(*name))
+		return 0;
+	err_set(&x->err, ERR_USAGE, "which node?");
+	return err_hint(&x->err, "give --name");
+}
+
+/* {"name": "node_1", "candidate-priority": 50}, or just the value. */
+static void
+print_value(struct cmd_ctx *x, const char *name, const char *key, const char *value)
+{
+	struct buf b = { 0 };
+
+	if (x->args.json) {
+		buf_str(&b, "{\n");
+		if (name) {
+			buf_str(&b, "    \"name\": ");
+			buf_json(&b, name);
+			buf_str(&b, ",\n");
+		}
+		buf_printf(&b, "    \"%s\": %s\n}", key, value);
+		puts(buf_peek(&b));
+	} else
+		puts(value);
+	buf_drop(&b);
+}
+
+static int
+get_node(struct cmd_ctx *x, const char *column, const char *key)
+{
+	struct rows r = { 0 };
+	const char *name;
+	int rc = -1;
+
+	if (own_name(x, &name))
+		return -1;
+	if (db_query(&x->monitor, &x->err, &r,
+		"select candidatepriority as priority, case when replicationquorum then "
+		"'true' "
+		"else 'false' end as quorum from pgautofailover.node where formationid = "
+		"$1 and "
+		"nodename = $2",
+		buf_peek(&x->formation), name, DB_END))
+		return -1;
+	if (r.count == 0)
+		err_set(&x->err, ERR_MONITOR,
+		    "node \"%s\" is not registered in formation \"%s\"", name,
+		    buf_peek(&x->formation));
+	else {
+		struct row row = row_at(&r, 0);
+		print_value(x, name, key, row_text(&row, column));
+		rc = 0;
+	}
+	rows_drop(&r);
+	return rc;
+}
+
+int
+cmd_get_node_priority(struct cmd_ctx *x)
+{
+	return get_node(x, "priority", "candidate-priority");
+}
+
+int
+cmd_get_node_quorum(struct cmd_ctx *x)
+{
+	return get_node(x, "quorum", "replication-quorum");
+}
+
+int
+cmd_get_formation_nss(struct cmd_ctx *x)
+{
+	struct rows r = { 0 };
+
+	if (db_query(&x->monitor, &x->err, &r,
+		"select number_sync_standbys as n from pgautofailover.formation where "
+		"formationid "
+		"= $1",
+		buf_peek(&x->formation), DB_END))
+		return -1;
+	if (r.count == 0) {
+		rows_drop(&r);
+		return err_set(&x->err, ERR_MONITOR, "unknown formation \"%s\"",
+		    buf_peek(&x->formation));
+	}
+	struct row row = row_at(&r, 0);
+	print_value(x, NULL, "number-sync-standbys", row_text(&row, "n"));
+	rows_drop(&r);
+	return 0;
+}
+
+/* Until the primary has taken the new settings over: no group is dirty or on its way. */
+static int
+settle(struct cmd_ctx *x)
+{
+	struct mono end = mono_after(clock_mono(), SETTLE_MS);
+	struct db_notice n;
+	struct rows r = { 0 };
+	bool waiting = true;
+
+	while (waiting) {
+		if (db_query(&x->monitor, &x->err, &r,
+			"select 1 from pgautofailover.nodegroup g left join "
+			"pgautofailover.node n "
+			"on n.nodeid = g.writer where g.formationid = $1 and (select "
+			"count(*) from "
+			"pgautofailover.node m where m.formationid = g.formationid and "
+			"m.groupid = "
+			"g.groupid) > 1 and (g.dirty or 'apply_settings' in "
+			"(n.goalstate, "
+			"n.reportedstate))",
+			buf_peek(&x->formation), DB_END))
+			return -1;
+		waiting = r.count > 0;
+		rows_drop(&r);
+		if (waiting && clock_mono().ms > end.ms) {
+			err_set(&x->err, ERR_MONITOR,
+			    "the setting is stored, but the primary has not taken it "
+			    "over yet");
+			return err_hint(&x->err,
+			    "it does so when it can: see \"%s show state\"", x->program);
+		}
+		if (waiting && db_wait_notice(&x->monitor, &n, 500, &x->err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+set_node(struct cmd_ctx *x, const char *sql, const char *value, const char *key)
+{
+	struct store_outcome o;
+	const char *name;
+
+	if (own_name(x, &name) || store_listen(&x->monitor, &x->err) ||
+	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS, sql,
+		buf_peek(&x->formation), name, value, DB_END) ||
+	    settle(x))
+		return -1;
+	print_value(x, NULL, key, value);
+	return 0;
+}
+
+int
+cmd_set_node_priority(struct cmd_ctx *x)
+{
+	int n;
+
+	if (str_int_between(x->word[0], 0, 100, &n, &x->err))
+		return err_wrap(&x->err, "candidate-priority");
+	return set_node(x,
+	    "select pgautofailover.set_node_candidate_priority($1, $2, $3::int)",
+	    x->word[0], "candidate-priority");
+}
+
+int
+cmd_set_node_quorum(struct cmd_ctx *x)
+{
+	bool on;
+
+	if (str_bool(x->word[0], &on, &x->err))
+		return err_wrap(&x->err, "replication-quorum");
+	return set_node(x,
+	    "select pgautofailover.set_node_replication_quorum($1, $2, $3::bool)",
+	    on ? "true" : "false", "replication-quorum");
+}
+
+int
+cmd_set_formation_nss(struct cmd_ctx *x)
+{
+	struct store_outcome o;
+	int n;
+
+	if (str_int_between(x->word[0], 0, 1000, &n, &x->err))
+		return err_wrap(&x->err, "number-sync-standbys");
+	if (store_listen(&x->monitor, &x->err) ||
+	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
+		"select pgautofailover.set_formation_number_sync_standbys($1, $2::int)",
+		buf_peek(&x->formation), x->word[0], DB_END) ||
+	    settle(x))
+		return -1;
+	print_value(x, NULL, "number-sync-standbys", x->word[0]);
+	return 0;
+}
