@@ -8,23 +8,20 @@
 
 #include "ini/ban.h"
 
-/* A closed 0, 1 or 2 would be given to the next file or socket opened, and a stray
- * message would land in it. */
+/*
+ * A closed 0, 1 or 2 would be given to the next file or socket opened, and a stray
+ * message would land in it. Each gets /dev/null the wrong way round: reading or writing
+ * what was closed must go on being an error. Without /dev (an empty chroot) they must
+ * be open already.
+ */
 static int
-open_standard_fds(void)
+keep_standard_fds(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= 2);
-	if (fd > 2)
-		close(fd);
-	/* without /dev (a bare chroot) all that matters is whether they are open */
-	return fd >= 0 || (fcntl(0, F_GETFD) >= 0 && fcntl(1, F_GETFD) >= 0 &&
-			      fcntl(2, F_GETFD) >= 0)
-		   ? 0
-		   : -1;
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+			return -1;
+	return 0;
 }
 
 int
@@ -32,7 +29,7 @@ main(int argc, char **argv)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	if (open_standard_fds())
+	if (keep_standard_fds())
 		return 12;
 	/* a peer that went away is an error of write, not our end */
 	sigaction(SIGPIPE, &ignore, NULL);

@@ -563,6 +563,17 @@ asked_for_help(struct cmd_ctx *x, const struct line *l, int best)
 	return 0;
 }
 
+/* An answer that did not get out is no success. */
+static int
+finish(struct cmd_ctx *x)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		err_sys(&x->err, "write the answer");
+		return report(x);
+	}
+	return x->exit;
+}
+
 static int
 run(struct cmd_ctx *x)
 {
@@ -570,11 +581,7 @@ run(struct cmd_ctx *x)
 		err_set(&x->err, ERR_USAGE, "%s: not available yet", x->cmd->usage);
 	if (!x->cmd->run || set_up(x) || x->cmd->run(x))
 		return report(x);
-	if (fflush(stdout) || ferror(stdout)) {
-		err_sys(&x->err, "write the answer");
-		return report(x);
-	}
-	return x->exit;
+	return finish(x);
 }
 
 static void
@@ -621,7 +628,7 @@ cmd_main(int argc, char **argv)
 	if (x.args.help)
 		return asked_for_help(&x, &l, best);
 	if (x.args.version && !x.cmd)
-		return cmd_version(&x);
+		return cmd_version(&x) ? report(&x) : finish(&x);
 	if (!x.cmd)
 		return usage_error(&x, &l, best);
 	memset(&x.args, 0, sizeof x.args);
