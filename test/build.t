@@ -1,5 +1,5 @@
 #!/bin/sh
-# The program as it is shipped: one static file, the same from the same sources.
+# The program as it is shipped: one static file that needs nothing around it.
 # SPDX-License-Identifier: PostgreSQL
 
 cd "$(dirname "$0")/.." || exit 1
