@@ -622,8 +622,10 @@ cmd_main(int argc, char **argv)
 	x.path = "/proc/self/exe";
 	argv = split_name(base, &argc, argv);
 	log_plain(x.program);
-	if (read_argv(NULL, argc, argv, &l, &x.args, &x.err))
+	if (read_argv(NULL, argc, argv, &l, &x.args, &x.err)) {
+		x.cmd = guess(&l);
 		return option_error(&x);
+	}
 	x.cmd = find(&l, &best);
 	if (x.args.help)
 		return asked_for_help(&x, &l, best);
