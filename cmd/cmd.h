@@ -151,6 +151,13 @@ int cmd_int(struct cmd_ctx *, const char *option, const char *value, int dflt, i
 int cmd_seconds(struct cmd_ctx *, const char *option, const char *value, int64_t dflt_ms,
     int64_t *to_ms) __attribute__((warn_unused_result));
 
+/*
+ * drop.c: "drop node" of a node that is not this host's: cmd_drop_node hands over to it
+ * with --monitor, PG_AUTOCTL_MONITOR or on the monitor's host, when --name or --hostname
+ * says which.
+ */
+int cmd_drop_node_remote(struct cmd_ctx *);
+
 /* help.c */
 int cmd_help(struct cmd_ctx *);
 int cmd_complete(struct cmd_ctx *);
