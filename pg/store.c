@@ -499,6 +499,7 @@ parse_node(struct fsm_node *n, struct store_node *x, const struct row *r)
 	x->port = row_int(r, "nodeport");
 	x->health = row_int(r, "health");
 	x->report_seq = row_i64(r, "report_seq");
+	x->report_age_ms = row_i64(r, "report_age");
 	x->session = row_bool(r, "session");
 	n->session = x->session;
 }

@@ -41,8 +41,9 @@ struct store_node {
 	char host[256];
 	int port;
 	int health;
-	int64_t report_seq; /* counts its reports */
-	bool session;       /* the keeper's session on this database is still there */
+	int64_t report_seq;    /* counts its reports */
+	int64_t report_age_ms; /* by the clock of the database, for the first look */
+	bool session;          /* the keeper's session on this database is still there */
 };
 
 /* A group as the tables have it. Ages of reports and probes, watch_age_ms and
