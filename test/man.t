@@ -15,6 +15,6 @@ done)
 is "$missing" "" "every option is in autoctl.1"
 
 if command -v mandoc >/dev/null; then
-	is "$(mandoc -Tlint man/autoctl.1 2>&1)" "" "mandoc finds nothing wrong with autoctl.1"
+	is "$(mandoc -Tlint -Wwarning man/autoctl.1 2>&1)" "" "mandoc finds nothing wrong with autoctl.1"
 fi
 done_testing
