@@ -23,6 +23,7 @@ instance() {
 }
 
 cluster_init
+monitor_options="--formation other"
 ok "the monitor runs" monitor_up
 
 # running
@@ -57,8 +58,6 @@ ok "a pair" wait_pair 1 2
 is "$(sql 2 'select count(*) from t')" 1000 "the data is on both"
 
 # stopped, in a group of its own
-"$autoctl" create formation --formation other --kind pgsql --monitor "$(monitor_uri)" \
-	>>"$root/log/create.log" 2>&1
 ok "a third instance made by hand" instance 3
 pg_ctl -D "$root/n3" -m fast stop >/dev/null
 ok "a stopped directory becomes a node" node_up 3 --formation other
