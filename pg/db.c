@@ -332,6 +332,12 @@ db_exec(struct db *d, struct rows *rows, const char *sql, int n, const char *con
 int
 db_script(struct db *d, const char *sql, struct err *e)
 {
+	return db_simple(d, NULL, sql, e);
+}
+
+int
+db_simple(struct db *d, struct rows *rows, const char *sql, struct err *e)
+{
 	if (!d->conn)
 		return not_open(d, e);
 	if (!PQsendQuery(d->conn, sql)) {
@@ -339,7 +345,7 @@ db_script(struct db *d, const char *sql, struct err *e)
 		db_close(d);
 		return -1;
 	}
-	return collect(d, NULL, e);
+	return collect(d, rows, e);
 }
 
 int

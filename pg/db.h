@@ -78,6 +78,9 @@ int db_exec(struct db *, struct rows *, const char *sql, int n, const char *cons
 /* Several statements in one text, without parameters: one transaction unless it says. */
 int db_script(struct db *, const char *sql, struct err *)
     __attribute__((warn_unused_result));
+/* The same with the last result: what a replication session understands. */
+int db_simple(struct db *, struct rows *, const char *sql, struct err *)
+    __attribute__((warn_unused_result));
 
 void rows_drop(struct rows *);
 struct row row_at(const struct rows *, int index); /* asserts that it exists */

@@ -29,8 +29,9 @@ struct host {
 	char bindir[PATH_MAX]; /* "" until setup_find */
 	int version;           /* of the programs, as server_version_num; 0 until then */
 	char osuser[64];       /* whose processes they are: the superuser initdb makes */
-	char sockdir[108];     /* passed as -k; "" leaves it to the server's settings */
-	bool no_socket;        /* tests only: loopback TCP instead of a socket */
+	char user[64];     /* whom we connect as: osuser, until somebody knows better */
+	char sockdir[108]; /* passed as -k; "" leaves it to the server's settings */
+	bool no_socket;    /* tests only: loopback TCP instead of a socket */
 
 	/* Long work tells how far it is: "base backup 43 % (1.2 of 2.8 GB)". May be NULL.
 	 * A return of false asks to give up, which is then done cleanly. */
@@ -55,6 +56,10 @@ bool host_progress(const struct host *, const char *fmt, ...)
 int host_open(const struct host *, struct db *, int64_t statement_ms, struct err *)
     __attribute__((warn_unused_result));
 
+/* The same in another database. */
+int host_open_in(const struct host *, struct db *, const char *dbname,
+    int64_t statement_ms, struct err *) __attribute__((warn_unused_result));
+
 /* The same as words for a connection that does not block (pg/watch.h). The texts live in
  * the struct. */
 struct host_target {
@@ -62,11 +67,6 @@ struct host_target {
 	char host[PATH_MAX];
 };
 void host_target(const struct host *, struct host_target *);
-
-/* Another node as its replicator role; dbname NULL: ours. For watch.h and psql-like use.
- */
-void host_peer_conninfo(const struct host *, const char *host, int port,
-    const char *application_name, struct buf *);
 
 /* Room on the file systems of PGDATA and of pg_wal. */
 struct host_disk {

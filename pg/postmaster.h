@@ -26,6 +26,9 @@ struct postmaster {
  */
 void postmaster_find(const struct host *, struct postmaster *);
 
+/* The pure half: the text of a postmaster.pid, which is cut up. */
+void postmaster_parse(char *text, struct postmaster *);
+
 /* A descriptor that becomes readable when it dies; -1 when it is gone already. */
 int postmaster_pidfd(const struct postmaster *);
 

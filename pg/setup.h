@@ -86,6 +86,9 @@ int setup_mark(const struct host *, bool on, struct err *)
     __attribute__((warn_unused_result));
 bool setup_marked(const struct host *);
 
+/* The path of the newest file below PGDATA/log; false: there is none. */
+bool setup_newest_log(const struct host *, struct buf *);
+
 /* Certificate and key for --ssl-self-signed, made by openssl(1) in PGDATA. */
 int setup_certificate(const struct host *, struct err *)
     __attribute__((warn_unused_result));
