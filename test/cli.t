@@ -1,146 +1,296 @@
 #!/bin/sh
-# The command line without any Postgres: words, options, settings, exit codes.
+# The command line, without Postgres: what is wrong is named, with the way out and the exit
+# code of the contract; what is right round-trips.
 # SPDX-License-Identifier: PostgreSQL
-. "$(dirname "$0")/tap.sh"
+
 cd "$(dirname "$0")/.." || exit 1
+. test/tap.sh
 
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/autoctl.XXXXXX") || exit 1
-trap 'rm -rf "$scratch"' EXIT
-HOME=$scratch XDG_CONFIG_HOME=$scratch/config XDG_DATA_HOME=$scratch/data
-XDG_RUNTIME_DIR=$scratch
-export HOME XDG_CONFIG_HOME XDG_DATA_HOME XDG_RUNTIME_DIR
-unset PGDATA PG_AUTOCTL_MONITOR
-bin=./autoctl
+[ -x ./autoctl ] || skip_all "autoctl is not built"
+autoctl=$PWD/autoctl
+dir=$(mktemp -d "${TMPDIR:-/tmp}/autoctl-cli.XXXXXX") || exit 1
+trap 'rm -rf "$dir"' EXIT
+export HOME="$dir" XDG_CONFIG_HOME="$dir/etc" XDG_DATA_HOME="$dir/var" XDG_RUNTIME_DIR="$dir"
+unset PGDATA PGHOST PGPORT PGUSER PGDATABASE PG_AUTOCTL_MONITOR PG_AUTOCTL_DEBUG NOTIFY_SOCKET
+nothing=postgres://autoctl_node@127.0.0.1:1/pg_auto_failover
 
-# stderr of a command that must fail
-says() {
-	"$@" 2>&1 >/dev/null
+# run ARG... : into $out, $err, $code.
+run() {
+	"$autoctl" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	code=$?
+	out=$(cat "$dir/out") err=$(cat "$dir/err")
 }
 
-# -- words --
-fails "no command" 1 $bin
-like "$(says $bin)" "expected a command" "... and it says so"
-fails "an unknown command" 1 $bin creat monitor
-like "$(says $bin create monitr)" "^autoctl: monitr: unknown command$" "the unknown word is named"
-like "$(says $bin create monitr)" "create monitor" "... and what there is"
-fails "half a command" 1 $bin create
-like "$(says $bin create)" 'expected more after "create"' "... and it says so"
-fails "a word too many" 1 $bin version now
+# refuses CODE ERE ARG... : exit code, a message that matches, and nothing on stdout.
+refuses() {
+	want=$1 ere=$2
+	shift 2
+	run "$@"
+	is "$code" "$want" "exit $want: autoctl $*" || note "$err"
+	like "$err" "$ere" "... it says why"
+	is "$out" "" "... and nothing on stdout"
+}
 
-# -- options --
-fails "an unknown option" 1 $bin show state --colour
-like "$(says $bin show state --colour)" "^autoctl: --colour: unknown option$" "it is named"
-like "$(says $bin show state --colour)" "^usage: autoctl show state" "... with the usage"
-like "$(says $bin stop --destroy)" '^autoctl: --destroy: not an option of "stop"$' \
-	"an option of another command"
-like "$(says $bin show state --pgdata)" "^autoctl: --pgdata needs a value" "a missing value"
-like "$(says $bin stop -D /x --fast=1)" "^autoctl: --fast takes no value" "a value too many"
-like "$(says $bin show state -D /x -Z)" "^autoctl: -Z: unknown option$" "an unknown letter"
-fails "two ways to stop" 1 $bin stop -D "$scratch/x" --fast --immediate
+# answers ARG... : exit 0, an answer, no complaint.
+answers() {
+	run "$@"
+	is "$code" 0 "exit 0: autoctl $*" || note "$err"
+	ok "... with an answer" test -s "$dir/out"
+	is "$err" "" "... and no talk"
+}
 
-# -- help --
-ok "help" $bin help
-is "$($bin help >/dev/null 2>&1; echo $?)" 0 "help ends with 0"
-is "$($bin help 2>&1 >/dev/null)" "" "... and goes to stdout"
-ok "--help of a command" $bin show state --help
-is "$($bin show state --help 2>/dev/null)" "" "--help goes to stderr"
-without=$($bin help mdoc | grep -c '^\.Nm')
-listed=$($bin help | grep -c '^  [a-z]')
-is "$listed" "$without" "help lists every command"
-bare=$($bin help | grep '^  [a-z]' | grep -v '^  .\{42\} *[a-z]')
-is "$bare" "" "each has a sentence"
-like "$($bin help config)" "config set <key> <value>" "help of a first word"
-like "$($bin help create postgres)" "candidate-priority" "help of one command shows its options"
-fails "help of nothing we know" 1 $bin help frobnicate
+is_json() {
+	awk -f test/json.awk "$dir/out"
+}
 
-# -- version --
-like "$($bin version)" "^autoctl version [0-9]" "version"
-like "$($bin --version)" "^autoctl version [0-9]" "--version"
-ln -s "$PWD/autoctl" "$scratch/pg_autoctl"
-like "$("$scratch/pg_autoctl" version)" "^pg_autoctl version [0-9]" "as pg_autoctl"
-like "$(says "$scratch/pg_autoctl" nonsense)" "^pg_autoctl: nonsense" "... it calls itself so"
-ln -s "$PWD/autoctl" "$scratch/autoctl-show"
-like "$("$scratch/autoctl-show" fsm)" "wait_primary" "a link may hold the first word"
+# ---- words ----
 
-# -- data directories and settings --
-fails "no data directory" 1 $bin config get
-like "$(says $bin config get)" "hint: give --pgdata, or set PGDATA" "... says what to do"
-fails "an unknown data directory" 1 $bin config get -D "$scratch/none"
-fails "show state of an unknown data directory" 12 $bin show state -D "$scratch/none"
-fails "show state of nothing" 1 $bin show state
-fails "a monitor that is not a URI" 1 $bin show state --monitor 'host=='
-fails "a monitor that does not answer" 6 $bin show state \
-	--monitor "postgres://autoctl_node@127.0.0.1:1/pg_auto_failover"
+refuses 1 'expected a command'
+refuses 1 '^autoctl: frobnicate: unknown command' frobnicate
+refuses 1 '^autoctl: frobnicate: unknown command' show frobnicate
+like "$err" 'show state' "... and what would have been right"
+is "$(printf '%s\n' "$err" | grep -c 'create monitor')" 0 "... and only that"
+refuses 1 'expected more after "show"' show
+refuses 1 'expected more after "pgdata"|expected more after "postgresql.port"' \
+	config set postgresql.port
+refuses 1 'b: unknown command' config get a b
+refuses 1 'unknown command' help frobnicate
 
-data=$scratch/pg
-cfg=$scratch/config/pg_autoctl/${data#/}/pg_autoctl.cfg
-mkdir -p "$(dirname "$cfg")"
-cat >"$cfg" <<EOF
-# written by hand
-[pg_autoctl]
-role = keeper
-monitor = postgres://autoctl_node@127.0.0.1:1/pg_auto_failover
-formation = default
-hostname = localhost
+# ---- options ----
 
-[postgresql]
-# where the data is
-pgdata = $data
-port = 6543
+refuses 1 '^autoctl: --frobnicate: unknown option' show state --frobnicate
+like "$err" '^usage: autoctl show state' "... with the command's usage"
+refuses 1 '^autoctl: -Z: unknown option' show state -Z
+refuses 1 '--pgdata needs a value' show state --pgdata
+refuses 1 '-D needs a value' show state -D
+refuses 1 '--watch takes no value' show state --watch=yes
+refuses 1 '--listen: not an option of "show state"' show state --listen x
+refuses 1 '--count: .*many' show events --monitor "$nothing" --count many
+refuses 1 '--group: .*-1' perform failover --monitor "$nothing" --group -1
+refuses 1 '--wait: .*soon' drop node --monitor "$nothing" --name a --wait soon
+refuses 1 'frobnicate' completion frobnicate
+refuses 1 'go together' show state --monitor "$nothing" --watch --json
+refuses 1 'go together' show state --monitor "$nothing" --watch --local
+refuses 1 'one form at a time' show fsm --dot --mermaid
 
-[mine]
-unknown = kept
-EOF
-is "$($bin config get -D "$data" postgresql.port)" 6543 "config get"
-is "$($bin config get -D "$data" pg_autoctl.formation)" default "config get of another"
-like "$($bin config get -D "$data")" "^\[postgresql\]$" "config get of all"
-like "$($bin config get -D "$data" --json)" '"port": 6543' "config get --json"
-is "$($bin config set -D "$data" postgresql.port 6544)" 6544 "config set answers the value"
-is "$($bin config get -D "$data" postgresql.port)" 6544 "... and keeps it"
-like "$(cat "$cfg")" "^# where the data is$" "comments survive"
-like "$(cat "$cfg")" "^unknown = kept$" "unknown keys survive"
-fails "an unknown key" 1 $bin config get -D "$data" postgresql.colour
-like "$(says $bin config get -D "$data" postgresql.colour)" "postgresql.colour" "... is named"
-fails "setting an unknown key" 2 $bin config set -D "$data" postgresql.colour red
-before=$(cat "$cfg")
-fails "a bad value" 2 $bin config set -D "$data" postgresql.port many
-like "$(says $bin config set -D "$data" postgresql.port many)" "port.*many|many.*port" \
-	"... key and value are named"
-is "$(cat "$cfg")" "$before" "... and nothing has changed"
-fails "a bad program" 2 $bin config set -D "$data" postgresql.pg_ctl /invalid
-is "$(cat "$cfg")" "$before" "... changes nothing either"
-fails "a missing value" 1 $bin config set -D "$data" postgresql.port
-fails "status of what does not run" 3 $bin status -D "$data"
-fails "stop of what does not run" 12 $bin stop -D "$data"
-ok "reload of what does not run" $bin reload -D "$data"
-like "$($bin show file -D "$data")" "Config \| $cfg" "show file"
-is "$($bin show file -D "$data" --config)" "$cfg" "show file --config"
-like "$($bin show file -D "$data" --config --contents)" "written by hand" "... --contents"
-fails "two files at a time" 1 $bin show file -D "$data" --config --pid
+# ---- whom it is about ----
 
-printf '[pg_autoctl]\nrole = keeper\nthis is no setting\n' >"$cfg"
-fails "a bad line" 2 $bin config get -D "$data"
-like "$(says $bin config get -D "$data")" "pg_autoctl.cfg.*:3|line 3" "... file and line are named"
+refuses 1 'which data directory' config get
+like "$err" 'hint: .*--pgdata.*PGDATA' "... and the way out"
+refuses 1 'which monitor' show state
+like "$err" 'hint: .*--monitor.*PG_AUTOCTL_MONITOR' "... and the way out"
+refuses 1 'no settings' config get --pgdata "$dir/none"
+like "$err" 'hint: .*create postgres' "... and the way out"
+refuses 12 'no settings' show state --pgdata "$dir/none"
+refuses 12 'no settings' show events --pgdata "$dir/none"
+refuses 1 'connection string' show state --monitor 'postgres://bad:port:x/'
+refuses 6 '^autoctl: connect to the monitor: ' show state --monitor "$nothing"
+refuses 6 'connect to the monitor' perform failover --monitor "$nothing"
+refuses 1 'which node' drop node --monitor "$nothing"
+refuses 1 'go together' drop node --monitor "$nothing" --name a --hostname b
+refuses 1 'own host' drop node --monitor "$nothing" --hostname b --destroy
+refuses 1 'candidate-priority' set node candidate-priority --monitor "$nothing" --name a x
+refuses 1 'candidate-priority' set node candidate-priority --monitor "$nothing" --name a -1
+refuses 1 'candidate-priority' set node candidate-priority --monitor "$nothing" --name a -- -1
+refuses 1 'candidate-priority' set node candidate-priority --monitor "$nothing" --name a 101
+refuses 1 'replication-quorum' set node replication-quorum --monitor "$nothing" --name a maybe
+refuses 1 'number-sync-standbys' set formation number-sync-standbys --monitor "$nothing" x
 
-# -- the state machine --
-like "$($bin show fsm)" "wait_primary" "show fsm"
-like "$($bin show fsm --dot)" "^digraph" "show fsm --dot"
-like "$($bin show fsm --mermaid)" "^stateDiagram" "show fsm --mermaid"
-like "$($bin show fsm --json)" '^"edges": \[' "show fsm --json"
-is "$($bin show fsm --tsv | awk -F'\t' '$1 == "state"' | wc -l)" 22 "22 states"
-fails "two forms at once" 1 $bin show fsm --json --dot
+# a password is never shown
+run show state --monitor "postgres://autoctl_node:seCret1@127.0.0.1:1/pg_auto_failover"
+is "$(printf '%s' "$err" | grep -c seCret1)" 0 "a password is not shown"
 
-# -- completion --
-is "$($bin complete -- show st | sort | tr '\n' ' ')" "standby-names state " "words are completed"
-like "$($bin complete -- config get postgresql.po)" "^postgresql.port$" "keys are completed"
-is "$($bin complete -- show state --mon)" "--monitor" "options are completed"
-like "$($bin completion bash)" "complete -o default -F _autoctl" "completion bash"
-like "$($bin completion zsh)" "#compdef" "completion zsh"
-fails "an unknown shell" 1 $bin completion fish
+# ---- help, version, completion: prints of the table ----
 
-# -- an answer that does not get out --
-if [ -w /dev/full ]; then
-	$bin help >/dev/full 2>/dev/null
-	is "$?" 12 "a full disk below stdout is an error"
+answers help
+answers version
+like "$out" '^autoctl version [0-9]+\.' "the version is in it"
+answers version --json
+ok "it is JSON" is_json
+for key in pg_autoctl pgautofailover pg_major pg_version pg_version_str pg_version_num; do
+	like "$out" "\"$key\":" "... with $key"
+done
+answers --version
+answers --version --json
+ok "it is JSON" is_json
+
+# every row: the words without what is bound
+"$autoctl" help mdoc | sed -n 's/^\.Nm //p' >"$dir/rows"
+ok "there are rows" test "$(wc -l <"$dir/rows")" -gt 30
+sed -e 's/ \(Op \)\{0,1\}Ar .*//' -e 's/Cm //g' "$dir/rows" >"$dir/words"
+bad=$(while read -r words; do
+	text=$("$autoctl" help $words 2>/dev/null) || echo "help $words"
+	printf '%s\n' "$text" | grep -q "^usage: autoctl $words\|^usage: autoctl <command>" ||
+		echo "no usage: $words"
+	printf '%s\n' "$text" | grep -q "^autoctl $words.*: [a-z]\|^  $words .*[a-z]$" ||
+		echo "no text: $words"
+	usage=$("$autoctl" $words --help 2>&1 >/dev/null) || echo "$words --help"
+	printf '%s\n' "$usage" | grep -q '^usage: ' || echo "no usage: $words --help"
+done <"$dir/words")
+is "$bad" "" "every command has its help, on stdout and behind --help"
+
+"$autoctl" complete -- '' | sort -u >"$dir/got"
+cut -d' ' -f1 "$dir/words" | sort -u >"$dir/want"
+is "$(cat "$dir/got")" "$(cat "$dir/want")" "completion knows every first word"
+is "$("$autoctl" complete -- show sta | tr '\n' ' ')" "state standby-names " "it completes a word" ||
+	note "(show sta)"
+is "$("$autoctl" complete -- sh)" show "each candidate once"
+is "$("$autoctl" complete -- perform failover --allow)" --allow-data-loss "and an option"
+like "$("$autoctl" complete -- config get pg_autoctl.form)" '^pg_autoctl.formation$' "and a key"
+is "$("$autoctl" complete -- set node replication-quorum t)" true "and a value"
+answers completion bash
+ok "the script for bash is one" sh -n "$dir/out"
+if command -v bash >/dev/null; then
+	is "$(PATH="$PWD:$PATH" bash -c '. "$0"; COMP_WORDS=(autoctl con); COMP_CWORD=1
+		_autoctl; echo "${COMPREPLY[@]}"' "$dir/out")" config "and it works"
 fi
+answers completion zsh
+
+# every row and no other is listed, each with a sentence
+is "$("$autoctl" help | grep -c '^  [a-z]')" "$(grep -c . "$dir/rows")" "help lists every command"
+is "$("$autoctl" help | grep '^  [a-z]' | grep -vE '  +[a-z].* [a-z]|[>\]] [a-z]')" "" \
+	"each has a sentence"
+
+# ---- the other names ----
+
+ln -s "$autoctl" "$dir/pg_autoctl"
+ln -s "$autoctl" "$dir/autoctl-show"
+like "$("$dir/pg_autoctl" version)" '^pg_autoctl version ' "pg_autoctl is the same program"
+like "$("$dir/pg_autoctl" frobnicate 2>&1)" '^pg_autoctl: frobnicate: unknown' "by its name"
+is "$("$dir/autoctl-show" fsm --tsv)" "$("$autoctl" show fsm --tsv)" "autoctl-show is autoctl show"
+
+# ---- settings ----
+
+mkdir -p "$dir/n1" "$dir/m1"
+cfg=$XDG_CONFIG_HOME/pg_autoctl$dir/n1/pg_autoctl.cfg
+mkdir -p "${cfg%/*}" "$XDG_CONFIG_HOME/pg_autoctl$dir/m1"
+write_cfg() {
+	cat >"$cfg" <<-END
+		# who we are
+		[pg_autoctl]
+		role = keeper
+		monitor = postgres://autoctl_node:seCret2@127.0.0.1:1/pg_auto_failover
+		formation = blue ; no comment
+		# of group 0
+		group = 0
+		name = node_1
+		hostname = 127.0.0.1
+
+		[postgresql]
+		pgdata = $dir/n1
+		port = 5499
+		future_key = kept
+	END
+	sed -i 's/ ; no comment//' "$cfg"
+}
+write_cfg
+cp "$cfg" "$dir/before"
+
+answers config get pg_autoctl.formation --pgdata "$dir/n1"
+is "$out" blue "config get prints the value"
+is "$(PGDATA=$dir/n1 "$autoctl" config get pg_autoctl.formation)" blue "PGDATA says whose"
+is "$("$autoctl" -D "$dir/n1" config get pg_autoctl.formation)" blue "options may come first"
+is "$("$autoctl" config --pgdata="$dir/n1" get pg_autoctl.formation)" blue "or between"
+is "$("$autoctl" config get "-D$dir/n1" -qv -- pg_autoctl.formation)" blue "or be glued"
+is "$(cd "$dir" && "$autoctl" config get --pgdata ./n1/../n1/ pg_autoctl.formation)" blue \
+	"however the directory is written"
+answers config get --pgdata "$dir/n1"
+like "$out" '^\[pg_autoctl\]$' "config get prints the whole"
+like "$out" '^port = 5499$' "... with what is set"
+answers config get --json --pgdata "$dir/n1"
+ok "... as JSON" is_json
+like "$out" '"port": 5499,?$' "... numbers as numbers"
+like "$out" '"formation": "blue"' "... texts as texts"
+is "$(cmp "$cfg" "$dir/before")" "" "reading changes nothing"
+
+refuses 1 'pg_autoctl.frob' config get pg_autoctl.frob --pgdata "$dir/n1"
+refuses 2 'pg_autoctl.frob' config set pg_autoctl.frob 1 --pgdata "$dir/n1"
+refuses 2 'postgresql.port.*none' config set postgresql.port none --pgdata "$dir/n1"
+refuses 2 'postgresql.port.*99999' config set postgresql.port 99999 --pgdata "$dir/n1"
+refuses 2 'ssl.sslmode.*maybe' config set ssl.sslmode maybe --pgdata "$dir/n1"
+like "$err" 'verify-full' "... and what is allowed"
+refuses 2 'pg_ctl' config set postgresql.pg_ctl invalid --pgdata "$dir/n1"
+refuses 2 'network_partition_timeout' \
+	config set timeout.network_partition_timeout -5 --pgdata "$dir/n1"
+is "$(cmp "$cfg" "$dir/before")" "" "what is refused changes nothing"
+
+answers config set postgresql.port 5498 --pgdata "$dir/n1"
+is "$out" 5498 "config set prints the value"
+is "$("$autoctl" config get postgresql.port --pgdata "$dir/n1")" 5498 "which is read back"
+for line in '# who we are' '# of group 0' 'future_key = kept'; do
+	like "$(cat "$cfg")" "^$line\$" "it keeps: $line"
+done
+ok "and takes it back" "$autoctl" config set postgresql.port 5499 --pgdata "$dir/n1"
+is "$(grep -v '^$' "$cfg" | head -n 12)" "$(grep -v '^$' "$dir/before" | head -n 12)" \
+	"the file is as it was"
+is "$(stat -c %a "$cfg")" 600 "for our eyes only"
+
+# a value that needs quotes survives
+ok "blanks at the ends" "$autoctl" config set replication.password ' p"\#; ' --pgdata "$dir/n1"
+is "$("$autoctl" config get replication.password --pgdata "$dir/n1")" ' p"\#; ' "are kept"
+
+# broken CASE LINE TEXT ERE : one line of the file replaced; it is named, with its number.
+broken() {
+	write_cfg
+	sed -i "$2s|.*|$3|" "$cfg"
+	refuses 2 "pg_autoctl.cfg:$2: .*$4" config get --pgdata "$dir/n1"
+}
+broken "no sense" 5 'formation blue' 'formation blue'
+broken "no section" 2 '[pg_autoctl' '\[pg_autoctl'
+broken "no number" 12 'port = many' 'port.*many'
+broken "twice" 5 'role = keeper' 'role'
+write_cfg
+sed -i 2,3d "$cfg"
+refuses 2 'pg_autoctl.cfg' config get --pgdata "$dir/n1"
+: >"$cfg"
+refuses 2 'pg_autoctl.cfg.*role|pg_autoctl.role' config get --pgdata "$dir/n1"
+head -c 2000 /dev/urandom >"$cfg"
+refuses 2 'pg_autoctl.cfg' config get --pgdata "$dir/n1"
+write_cfg
+
+# ---- files ----
+
+answers show file --pgdata "$dir/n1"
+like "$out" "Config .*$cfg" "show file says where"
+answers show file --json --pgdata "$dir/n1"
+ok "as JSON" is_json
+answers show file --config --pgdata "$dir/n1"
+is "$out" "$cfg" "one path"
+answers show file --config --contents --pgdata "$dir/n1"
+is "$out" "$(cat "$cfg")" "its contents"
+answers show file --config --contents --json --pgdata "$dir/n1"
+ok "as JSON" is_json
+refuses 1 'at a time' show file --config --state --pgdata "$dir/n1"
+
+# ---- a monitor's directory ----
+
+printf '[pg_autoctl]\nrole = monitor\nhostname = localhost\n[postgresql]\npgdata = %s\nport = 5497\n' \
+	"$dir/m1" >"$XDG_CONFIG_HOME/pg_autoctl$dir/m1/pg_autoctl.cfg"
+refuses 2 'monitor' enable maintenance --pgdata "$dir/m1"
+refuses 6 'monitor' show state --local --pgdata "$dir/m1"
+refuses 1 'monitor' show file --state --pgdata "$dir/m1"
+is "$("$autoctl" config get pg_autoctl.role --pgdata "$dir/m1")" monitor "its settings"
+
+# ---- the service that does not run ----
+
+refuses 3 'no service is running' status --pgdata "$dir/n1"
+refuses 12 'no service is running' stop --pgdata "$dir/n1"
+run reload --pgdata "$dir/n1"
+is "$code" 0 "reload without a service is fine"
+refuses 1 'at a time' stop --fast --immediate --pgdata "$dir/n1"
+refuses 1 'PG_AUTOCTL_DEBUG' stop --sigkill --pgdata "$dir/n1"
+refuses 1 'PGDATA|HOME|data directory' stop
+
+# ---- the state machine ----
+
+answers show fsm
+for form in dot mermaid tsv mdoc; do
+	answers show fsm --$form
+done
+answers show fsm --json
+ok "it is JSON" is_json
+"$autoctl" show fsm --tsv >"$dir/out"
+is "$(awk -F'\t' 'NF < 3' "$dir/out" | wc -l)" 0 "no cell is missing"
+is "$(grep -c '^state	' "$dir/out")" 22 "22 states"
+
 done_testing
