@@ -1,0 +1,38 @@
+/* Creating a node: options, what is there already, registration. */
+/* SPDX-License-Identifier: PostgreSQL */
+#ifndef CMD_NODE_CREATE_H
+#define CMD_NODE_CREATE_H
+
+#include "cmd/cmd.h"
+
+/* Merge the options of create postgres into the settings, and fill what can be found out.
+ */
+int node_options(struct cmd_ctx *, struct config *) __attribute__((warn_unused_result));
+
+enum node_stage {
+	NODE_NEW,        /* nothing is registered */
+	NODE_UNFINISHED, /* registered, the first state not reached */
+	NODE_READY       /* created */
+};
+
+enum node_mode {
+	NODE_RUN,    /* until it is told to stop */
+	NODE_CREATE, /* until the first state is reached; Postgres is stopped then */
+	NODE_ADOPT   /* the same, and a Postgres that ran before goes on */
+};
+
+/* The keeper's loop, in this process. */
+int node_serve(const struct config *, enum node_mode, struct err *)
+    __attribute__((warn_unused_result));
+
+/* How far an earlier create got, by the files of this data directory. */
+int node_stage(const struct config *, enum node_stage *, struct err *)
+    __attribute__((warn_unused_result));
+
+/*
+ * Look at PGDATA, register with the monitor, write settings, state and init file; all of
+ * it or nothing. What is running stays so.
+ */
+int node_register(struct cmd_ctx *, struct config *) __attribute__((warn_unused_result));
+
+#endif

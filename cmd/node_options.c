@@ -1,0 +1,258 @@
+/* The options of create postgres, as settings. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cmd/node_create.h"
+#include "ini/file.h"
+#include "ini/log.h"
+#include "ini/mem.h"
+#include "ini/str.h"
+#include "pg/uri.h"
+
+#include "ini/ban.h"
+
+/* Options whose text is the setting's text. */
+static int
+set_texts(struct cmd_ctx *x, struct config *c)
+{
+	const struct cmd_args *a = &x->args;
+	const struct {
+		const char *key, *value;
+	} table[] = {
+		{ "pg_autoctl.monitor", a->monitor },
+		{ "pg_autoctl.formation", a->formation },
+		{ "pg_autoctl.name", a->name },
+		{ "pg_autoctl.hostname", a->hostname },
+		{ "pg_autoctl.monitor_password", a->monitor_password },
+		{ "postgresql.pg_ctl", a->pgctl },
+		{ "postgresql.host", a->pghost },
+		{ "postgresql.port", a->pgport },
+		{ "postgresql.listen_addresses", a->listen },
+		{ "postgresql.username", a->username },
+		{ "postgresql.dbname", a->dbname },
+		{ "postgresql.auth_method", a->auth },
+		{ "replication.maximum_backup_rate", a->backup_rate },
+		{ "replication.password", a->replication_password },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		if (!str_empty(table[i].value) &&
+		    config_set(c, table[i].key, table[i].value, &x->err) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+set_hba(struct cmd_ctx *x, struct config *c)
+{
+	const struct cmd_args *a = &x->args;
+
+	if (a->skip_pg_hba && (a->auth != NULL || a->pg_hba_lan))
+		return err_set(&x->err, ERR_USAGE,
+		    "--skip-pg-hba goes with neither --auth "
+		    "nor --pg-hba-lan");
+	if (a->skip_pg_hba)
+		return config_set(c, "postgresql.hba_level", "skip", &x->err);
+	if (a->pg_hba_lan)
+		return config_set(c, "postgresql.hba_level", "app", &x->err);
+	return 0;
+}
+
+static int
+set_own_certificate(struct cmd_ctx *x, struct config *c)
+{
+	char *cert = xasprintf("%s/server.crt", buf_peek(&x->pgdata));
+	char *key = xasprintf("%s/server.key", buf_peek(&x->pgdata));
+	int rc = 0;
+
+	if (config_set(c, "ssl.cert_file", cert, &x->err) == -1 ||
+	    config_set(c, "ssl.key_file", key, &x->err) == -1)
+		rc = -1;
+	free(cert);
+	free(key);
+	return rc;
+}
+
+static int
+set_given_file(struct cmd_ctx *x, struct config *c, const char *key, const char *path)
+{
+	struct buf b = { 0 };
+	int rc = 0;
+
+	if (str_empty(path))
+		return 0;
+	if (!file_exists(path))
+		rc = err_set(&x->err, ERR_USAGE, "%s: no such file", path);
+	else if (file_absolute(path, &b, &x->err) == -1 ||
+		 config_set(c, key, buf_peek(&b), &x->err) == -1)
+		rc = -1;
+	buf_drop(&b);
+	return rc;
+}
+
+/* One family of options at a time: a certificate of our own, given files, or none. */
+static int
+set_ssl(struct cmd_ctx *x, struct config *c)
+{
+	const struct cmd_args *a = &x->args;
+	bool files = a->server_cert || a->server_key || a->ssl_ca_file || a->ssl_crl_file;
+	const char *mode = a->no_ssl            ? "prefer"
+			   : a->ssl_self_signed ? "require"
+						: "verify-full";
+
+	if (a->ssl_self_signed + a->no_ssl + files > 1)
+		return err_set(&x->err, ERR_USAGE,
+		    "choose one of --ssl-self-signed, --no-ssl "
+		    "and files of certificates");
+	if (!a->ssl_self_signed && !a->no_ssl && !files)
+		return a->ssl_mode ? config_set(c, "ssl.sslmode", a->ssl_mode, &x->err)
+				   : 0;
+	if (files && (!a->server_cert || !a->server_key))
+		return err_set(
+		    &x->err, ERR_USAGE, "--server-cert and --server-key go together");
+	if (a->ssl_mode)
+		mode = a->ssl_mode;
+	if (a->ssl_self_signed && str_starts(mode, "verify-"))
+		return err_set(&x->err, ERR_USAGE,
+		    "--ssl-mode %s cannot hold with a self signed certificate", mode);
+	if (files && !a->ssl_ca_file && str_starts(mode, "verify-"))
+		return err_set(
+		    &x->err, ERR_USAGE, "--ssl-mode %s needs --ssl-ca-file", mode);
+	if (config_set(c, "ssl.active", a->no_ssl ? "0" : "1", &x->err) == -1 ||
+	    config_set(c, "ssl.sslmode", mode, &x->err) == -1)
+		return -1;
+	if (a->ssl_self_signed)
+		return set_own_certificate(x, c);
+	if (set_given_file(x, c, "ssl.ca_file", a->ssl_ca_file) == -1 ||
+	    set_given_file(x, c, "ssl.crl_file", a->ssl_crl_file) == -1 ||
+	    set_given_file(x, c, "ssl.cert_file", a->server_cert) == -1 ||
+	    set_given_file(x, c, "ssl.key_file", a->server_key) == -1)
+		return -1;
+	return 0;
+}
+
+/* -- by which name the others reach us -- */
+
+/* Our address on the way to the monitor: a datagram socket finds it without a packet. */
+static bool
+own_address(
+    const char *host, const char *port, struct sockaddr_storage *me, socklen_t *len)
+{
+	struct addrinfo hint = { .ai_socktype = SOCK_DGRAM };
+	struct addrinfo *list = NULL;
+	bool found = false;
+
+	if (getaddrinfo(host, port, &hint, &list) != 0)
+		return false;
+	for (struct addrinfo *a = list; a != NULL && !found; a = a->ai_next) {
+		int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		*len = sizeof *me;
+		found = fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) == 0 &&
+			getsockname(fd, (struct sockaddr *)me, len) == 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	freeaddrinfo(list);
+	return found;
+}
+
+static bool
+resolves_to(const char *name, const struct sockaddr_storage *me, socklen_t len)
+{
+	struct addrinfo hint = { .ai_socktype = SOCK_STREAM, .ai_family = me->ss_family };
+	struct addrinfo *list = NULL;
+	char want[NI_MAXHOST];
+	char got[NI_MAXHOST];
+	bool same = false;
+
+	if (getnameinfo((const struct sockaddr *)me, len, want, sizeof want, NULL, 0,
+		NI_NUMERICHOST) != 0 ||
+	    getaddrinfo(name, NULL, &hint, &list) != 0)
+		return false;
+	for (struct addrinfo *a = list; a != NULL && !same; a = a->ai_next)
+		same = getnameinfo(a->ai_addr, a->ai_addrlen, got, sizeof got, NULL, 0,
+			   NI_NUMERICHOST) == 0 &&
+		       strcmp(got, want) == 0;
+	freeaddrinfo(list);
+	return same;
+}
+
+static void
+detect_hostname(struct config *c)
+{
+	struct sockaddr_storage me;
+	socklen_t len;
+	char name[NI_MAXHOST];
+	struct buf host = { 0 };
+	struct buf port = { 0 };
+
+	if (config_no_monitor(c) || uri_get(c->monitor, "host", &host, NULL) == -1 ||
+	    uri_get(c->monitor, "port", &port, NULL) == -1)
+		buf_reset(&host);
+	if (buf_len(&host) > 0 && buf_peek(&host)[0] != '/' &&
+	    own_address(
+		buf_peek(&host), buf_len(&port) ? buf_peek(&port) : "5432", &me, &len)) {
+		if (getnameinfo((struct sockaddr *)&me, len, name, sizeof name, NULL, 0,
+			NI_NAMEREQD) != 0 ||
+		    !resolves_to(name, &me, len))
+			(void)getnameinfo((struct sockaddr *)&me, len, name, sizeof name,
+			    NULL, 0, NI_NUMERICHOST);
+		c->hostname = xstrdup(name);
+	} else if (gethostname(name, sizeof name) == 0) {
+		name[sizeof name - 1] = '\0';
+		c->hostname = xstrdup(name);
+	}
+	buf_drop(&host);
+	buf_drop(&port);
+	log_info("this node is reached as \"%s\"; --hostname says otherwise",
+	    c->hostname ? c->hostname : "");
+}
+
+/* What is not given is taken from the environment. */
+static int
+set_from_environment(struct cmd_ctx *x, struct config *c)
+{
+	const char *monitor = getenv("PG_AUTOCTL_MONITOR");
+	const char *port = getenv("PGPORT");
+
+	if (x->args.disable_monitor && x->args.monitor)
+		return err_set(&x->err, ERR_USAGE,
+		    "--monitor and --disable-monitor exclude each other");
+	if (x->args.disable_monitor)
+		return config_set(c, "pg_autoctl.monitor", CONFIG_NO_MONITOR, &x->err);
+	if (!x->have_config && !x->args.pgport && !str_empty(port) &&
+	    config_set(c, "postgresql.port", port, &x->err) == -1)
+		return -1;
+	if (str_empty(c->monitor) && !str_empty(monitor))
+		return config_set(c, "pg_autoctl.monitor", monitor, &x->err);
+	return 0;
+}
+
+int
+node_options(struct cmd_ctx *x, struct config *c)
+{
+	free(c->pgdata);
+	c->pgdata = xstrdup(buf_peek(&x->pgdata));
+	if (set_texts(x, c) == -1 || set_hba(x, c) == -1 || set_ssl(x, c) == -1 ||
+	    set_from_environment(x, c) == -1)
+		return -1;
+	if (str_empty(c->monitor))
+		return err_set(&x->err, ERR_USAGE,
+		    "where is the monitor? Give --monitor, or "
+		    "--disable-monitor to do without one");
+	if (!config_no_monitor(c) && uri_check(c->monitor, &x->err) == -1)
+		return err_wrap(&x->err, "--monitor");
+	if (str_empty(c->hostname))
+		detect_hostname(c);
+	if (str_empty(c->hostname))
+		return err_set(&x->err, ERR_USAGE,
+		    "no name of this host was found: give "
+		    "--hostname");
+	return config_check(c, &x->err);
+}

@@ -1,0 +1,417 @@
+/* autoctl node run: the keeper's loop. It looks, reports, steps, and never waits. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "cmd/node.h"
+#include "ini/buf.h"
+#include "ini/mem.h"
+#include "pg/conf.h"
+#include "pg/postmaster.h"
+#include "pg/setup.h"
+
+#include "ini/ban.h"
+
+#define STEPS_MAX 8          /* of one turn; what is left waits for the next */
+#define FLUX_MS 3000         /* after a change things are looked at more often */
+#define PEERS_MS 10000       /* the others' positions, for the slots here */
+#define GENTLE_STOP_MS 30000 /* a handover that takes longer is given up */
+#define STOP_MS 60000
+#define CREATE_FAILS_MAX 15 /* attempts at the first state, without --run */
+#define CREATE_CONTACT_MS 60000
+#define CREATE_MS 900000 /* to wait for one's turn */
+
+void
+node_hurry(struct node *n)
+{
+	n->hurry = true;
+	n->flux_until = mono_after(n->loop.now, FLUX_MS);
+	n->look_at = n->loop.now;
+}
+
+int
+node_save(struct node *n)
+{
+	struct err e = { 0 };
+
+	if (statefile_write(n->state_path, &n->state, &e) == 0)
+		return 0;
+	log_once_err(&n->why, LOG_LEVEL_ERROR, &e);
+	return -1;
+}
+
+/* -- steps -- */
+
+static bool
+take_step(struct node *n)
+{
+	struct keeper_obs o;
+	struct keeper_step s;
+
+	node_observe(n, &o);
+	keeper_step(n->k, &o, &s);
+	switch (s.what) {
+	case KEEPER_BEGIN:
+		node_work_begin(n, &s);
+		return false;
+	case KEEPER_ABORT:
+		node_work_abort(n);
+		return true;
+	case KEEPER_MOVE:
+		log_info("state %s -> %s", fsm_state_name(n->k->current),
+		    fsm_state_name(s.to));
+		n->k->current = s.to;
+		n->fails = 0;
+		node_save(n);
+		node_hurry(n);
+		return true;
+	case KEEPER_EXIT:
+		log_info("this node was dropped");
+		n->exit_kind = ERR_NONE;
+		n->leave = true;
+		return false;
+	case KEEPER_WAIT:
+		if (s.why != NULL && n->work.pid == 0 && n->retry_at.ms <= n->loop.now.ms)
+			log_once(&n->why, LOG_LEVEL_INFO, "%s -> %s: %s",
+			    fsm_state_name(n->k->current), fsm_state_name(n->k->goal),
+			    s.why);
+		break;
+	}
+	return false;
+}
+
+static void
+turn(struct node *n)
+{
+	node_local_turn(n);
+	node_ping_turn(n);
+	node_monitor_turn(n);
+	for (int i = 0; i < STEPS_MAX && !n->leave && take_step(n); i++)
+		;
+	node_lease_turn(n);
+	node_chore_turn(n);
+	if (n->hurry) {
+		/* the steps changed something: say so in this turn */
+		n->hurry = false;
+		node_monitor_turn(n);
+	}
+	if (mono_reached(n->loop.now, n->peers_at)) {
+		n->peers_at = mono_after(n->loop.now, PEERS_MS);
+		n->asks |= 1U << ASK_PEERS;
+	}
+}
+
+static int64_t
+wait_ms(const struct node *n)
+{
+	int64_t ms = node_monitor_wait_ms(n);
+	int64_t other[] = { node_local_wait_ms(n), node_ping_wait_ms(n),
+		n->lease_limited ? node_lease_left_ms(n) : 500,
+		n->fails > 0 ? mono_between(n->loop.now, n->retry_at) : 500 };
+
+	for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+		if (other[i] < ms)
+			ms = other[i];
+	if (ms < 0)
+		return n->hurry ? 0 : 10; /* late, but never a busy loop */
+	return ms > 500 ? 500 : ms;
+}
+
+/* -- signals -- */
+
+static void
+log_change(void *arg, const struct config_key *k, enum config_outcome outcome,
+    const char *before, const char *after)
+{
+	static const char *const text[] = { "", ", after the next start",
+		", refused: decided when the node was created" };
+	struct node *n = arg;
+
+	log_at(outcome == CONFIG_APPLIED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	    "%s.%s: \"%s\" -> \"%s\"%s", k->section, k->name, before, after,
+	    text[outcome]);
+	if (outcome == CONFIG_APPLIED &&
+	    (strcmp(k->name, "name") == 0 || strcmp(k->name, "hostname") == 0))
+		n->asks |= 1U << ASK_METADATA;
+}
+
+static void
+reload(struct node *n)
+{
+	struct config fresh;
+	struct err e = { 0 };
+
+	n->svc.reload = false;
+	if (config_load(&fresh, n->cfg_path, &e) == -1) {
+		log_err(LOG_LEVEL_ERROR, &e);
+		return;
+	}
+	if (config_reload(&n->cfg, &fresh, log_change, n, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, &e);
+	config_drop(&fresh);
+	log_context(n->cfg.name);
+	watch_close(&n->mon.w);
+	node_session_watch(n, &n->mon);
+	n->mon.retry_at = n->loop.now;
+	n->chore_due = true;
+	n->chore_settings = true;
+}
+
+static void
+on_signal(void *arg, int number)
+{
+	struct node *n = arg;
+	int before = n->svc.stop;
+
+	service_signal(&n->svc, number);
+	if (n->svc.stop == before)
+		return;
+	if (before == 0)
+		service_stopping();
+	node_hurry(n);
+}
+
+/* -- leaving -- */
+
+static bool
+hands_over(const struct node *n)
+{
+	enum fsm_state s = n->k->current;
+
+	return n->svc.stop == SIGTERM && !config_no_monitor(&n->cfg) &&
+	       (s == FSM_PRIMARY || s == FSM_SECONDARY || s == FSM_CATCHINGUP ||
+		   s == FSM_PREPARE_MAINTENANCE || s == FSM_WAIT_MAINTENANCE ||
+		   s == FSM_MAINTENANCE || n->parking == 2);
+}
+
+/* The gentle way: the group goes on without us before Postgres stops. */
+static bool
+is_parked(struct node *n)
+{
+	if (n->parking == 0) {
+		n->parking = 1;
+		n->stop_at = mono_after(n->loop.now, GENTLE_STOP_MS);
+		log_info("asking the monitor to go on without this node");
+	}
+	if (n->parking == 3 || mono_reached(n->loop.now, n->stop_at))
+		return true;
+	if (n->k->current != FSM_MAINTENANCE || n->k->goal != FSM_MAINTENANCE)
+		return false;
+	return n->told == FSM_MAINTENANCE;
+}
+
+/* A start by hand must not make a second writer of what may be replaced meanwhile. */
+static bool
+wants_guard(const struct node *n)
+{
+	return (fsm_state_flags(n->k->current) & ST_RW) && n->k->current != FSM_SINGLE &&
+	       n->pg == FSM_PG_RW;
+}
+
+static void
+stop_postgres(struct node *n)
+{
+	static const struct postmaster_stop how = { .mode = POSTMASTER_FAST,
+		.deadline_ms = STOP_MS };
+	struct err e = { 0 };
+
+	node_work_abort(n);
+	if (n->postmaster == 0)
+		return;
+	log_info("stopping Postgres");
+	if (wants_guard(n) && conf_signal_write(&n->host, &e) == -1)
+		log_err(LOG_LEVEL_WARN, &e);
+	if (postmaster_stop(&n->host, &how, &e) == -1)
+		log_err(LOG_LEVEL_ERROR, &e);
+}
+
+/* One last word, so that nobody has to find out by silence; best effort. */
+static void
+say_goodbye(struct node *n)
+{
+	struct mono until = mono_after(clock_mono(), 1000);
+	struct err e = { 0 };
+
+	n->report_at = n->loop.now;
+	n->told = FSM_UNKNOWN;
+	while (n->told == FSM_UNKNOWN && n->mon.w.state != WATCH_CLOSED &&
+	       !mono_reached(clock_mono(), until)) {
+		node_monitor_turn(n);
+		if (loop_once(&n->loop, 50, &e) == -1)
+			return;
+	}
+}
+
+static void
+leave(struct node *n)
+{
+	struct err e = { 0 };
+
+	if (n->svc.stop == 0 && n->keeps_postgres)
+		return; /* dropped, or not wanted: what runs is not ours to stop */
+	stop_postgres(n);
+	if (n->svc.stop == SIGTERM) {
+		(void)!loop_once(&n->loop, 0, &e);
+		node_postmaster_look(n);
+		say_goodbye(n);
+	}
+}
+
+/* create without --run ends when the first state is reached and known, or out of reach.
+ */
+static bool
+is_created(struct node *n)
+{
+	if (n->mode == NODE_RUN)
+		return false;
+	if (n->k->current != FSM_INIT && n->k->current != FSM_WAIT_STANDBY &&
+	    n->k->current == n->k->goal && n->told == n->k->current)
+		return true;
+	if (config_no_monitor(&n->cfg))
+		return true;
+	if (n->fails > CREATE_FAILS_MAX)
+		n->exit_kind = ERR_INIT;
+	else if (mono_between(n->contact, n->loop.now) > CREATE_CONTACT_MS)
+		n->exit_kind = ERR_MONITOR;
+	else if (mono_between(n->began, n->loop.now) > CREATE_MS && n->work.pid == 0)
+		n->exit_kind = ERR_INIT;
+	return n->exit_kind != ERR_NONE;
+}
+
+static void
+run(struct node *n)
+{
+	struct err e = { 0 };
+
+	while (!n->leave) {
+		if (loop_once(&n->loop, wait_ms(n), &e) == -1) {
+			log_err(LOG_LEVEL_ERROR, &e);
+			n->exit_kind = ERR_SYSTEM;
+			return;
+		}
+		if (n->svc.reload)
+			reload(n);
+		if (!service_is_ours(&n->svc)) {
+			log_warn("the pid file is gone: leaving");
+			n->svc.stop = SIGINT;
+		}
+		if (n->svc.stop != 0 && (!hands_over(n) || is_parked(n)))
+			break;
+		turn(n);
+		if (is_created(n))
+			break;
+	}
+	leave(n);
+}
+
+/* -- the beginning -- */
+
+static void
+set_paths(struct node *n)
+{
+	static const enum config_file file[] = { CONFIG_FILE_CFG, CONFIG_FILE_STATE,
+		CONFIG_FILE_INIT, CONFIG_FILE_PID };
+	char **to[] = { &n->cfg_path, &n->state_path, &n->init_path, &n->lease_path };
+
+	for (int i = 0; i < 4; i++) {
+		struct buf b = { 0 };
+		struct err e = { 0 };
+
+		if (config_path(n->cfg.pgdata, file[i], &b, &e) == -1)
+			die("%s", e.msg);
+		if (file[i] == CONFIG_FILE_PID) /* the lease lies beside it */
+			buf_cut(&b, buf_len(&b) - strlen("pid"));
+		if (file[i] == CONFIG_FILE_PID)
+			buf_str(&b, "lease");
+		*to[i] = buf_take(&b);
+	}
+}
+
+static void
+set_times(struct node *n)
+{
+	struct mono now = clock_mono();
+
+	n->loop.now = now;
+	n->began = n->contact = n->vouched = n->apart = n->pg_up = n->heard_at = now;
+	n->retry_at = n->report_at = n->look_at = n->slots_at = now;
+	n->mon.retry_at = n->local.retry_at = n->ping.retry_at = now;
+	n->peers_at = mono_after(now, PEERS_MS);
+	n->flux_until = mono_after(now, FLUX_MS);
+}
+
+static void
+forget_all(struct node *n)
+{
+	node_lease_close(n);
+	watch_close(&n->mon.w);
+	watch_close(&n->local.w);
+	watch_close(&n->ping.w);
+	loop_drop(&n->loop);
+	service_close(&n->svc);
+	config_drop(&n->cfg);
+	free(n->cfg_path);
+	free(n->state_path);
+	free(n->init_path);
+	free(n->lease_path);
+	free(n);
+}
+
+static int
+open_all(struct node *n, struct err *e)
+{
+	if (service_open(&n->svc, n->cfg.pgdata, e) == -1)
+		return -1;
+	if (statefile_read(n->state_path, &n->state, e) == -1)
+		return err_wrap(e, "state file");
+	if (host_init(&n->host, &n->cfg, n->k->node_id, e) == -1 ||
+	    setup_find(&n->host, e) == -1)
+		return -1;
+	if (loop_init(&n->loop, on_signal, n, e) == -1)
+		return -1;
+	set_times(n);
+	/* what a worker leaves behind comes to us, not to pid 1 */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return node_lease_open(n, e);
+}
+
+static struct node *
+new_node(const struct config *cfg, enum node_mode mode)
+{
+	struct node *n = xcalloc(1, sizeof *n);
+
+	config_copy(&n->cfg, cfg);
+	n->mode = mode;
+	n->keeps_postgres = mode != NODE_CREATE;
+	n->k = &n->state.keeper;
+	n->mon.fd = n->local.fd = n->ping.fd = n->work.fd = n->pidfd = -1;
+	n->loop.wake[0] = n->loop.wake[1] = -1;
+	n->svc.lock_fd = -1;
+	n->told = FSM_UNKNOWN;
+	set_paths(n);
+	return n;
+}
+
+int
+node_serve(const struct config *cfg, enum node_mode mode, struct err *e)
+{
+	struct node *n = new_node(cfg, mode);
+	int rc = open_all(n, e);
+
+	if (rc == 0) {
+		log_context(n->cfg.name);
+		log_info("keeper of node %lld, state %s, goal %s",
+		    (long long)n->k->node_id, fsm_state_name(n->k->current),
+		    fsm_state_name(n->k->goal));
+		service_ready("running");
+		run(n);
+		if (n->exit_kind != ERR_NONE)
+			rc = err_set(e, (enum err_kind)n->exit_kind, "%s",
+			    n->error[0] != '\0' ? n->error : "the keeper has ended");
+	}
+	forget_all(n);
+	return rc;
+}
