@@ -42,6 +42,7 @@ const struct config_key config_keys[] = {
 { "pg_autoctl", "nodekind",              K,     CONFIG_CHOICE,  AT(nodekind),            "standalone", KINDS, 0,       "kind of node" },
 { "pg_autoctl", "monitor_password",      K,     CONFIG_STRING,  AT(monitor_password),    NULL, NULL, RELOAD | SECRET,  "password of the monitor's health check user" },
 { "pg_autoctl", "autoctl_node_password", M,     CONFIG_STRING,  AT(autoctl_node_password), NULL, NULL, SECRET,         "password of the user that nodes connect with" },
+{ "pg_autoctl", "dburi",                 M,     CONFIG_STRING,  AT(dburi),               NULL, NULL, FIXED | SECRET,   "an existing database that holds the metadata" },
 
 { "postgresql", "pgdata",                K | M, CONFIG_PATH,    AT(pgdata),              NULL, NULL, REQUIRED | FIXED | INTERNAL, "data directory" },
 { "postgresql", "pg_ctl",                K | M, CONFIG_PATH,    AT(pg_ctl),              NULL, NULL, 0,                "pg_ctl of the Postgres to run" },
@@ -54,6 +55,7 @@ const struct config_key config_keys[] = {
 { "postgresql", "proxyport",             K,     CONFIG_INT,     AT(proxyport),           "0", "0..65535", 0,           "port to register instead, behind a proxy; 0 for none" },
 { "postgresql", "listen_addresses",      K | M, CONFIG_STRING,  AT(listen_addresses),    "*", NULL, 0,                 "addresses Postgres listens on" },
 { "postgresql", "auth_method",           K | M, CONFIG_STRING,  AT(auth_method),         "trust", NULL, 0,             "authentication method in pg_hba.conf" },
+{ "postgresql", "hba_level",             M,     CONFIG_CHOICE,  AT(hba_level),           "app", "skip|app", 0,        "how much of pg_hba.conf is edited" },
 { "postgresql", "hba_level",             K,     CONFIG_CHOICE,  AT(hba_level),           "minimal", "skip|minimal|app", 0, "how much of pg_hba.conf is edited" },
 
 { "ssl", "sslmode",                      M,     CONFIG_CHOICE,  AT(sslmode),             "prefer", SSLMODES, RELOAD,   "sslmode of connections" },

@@ -26,6 +26,7 @@ struct config {
 	char *nodekind;
 	char *monitor_password;
 	char *autoctl_node_password;
+	char *dburi; /* of the metadata, when it is not the monitor's own instance */
 
 	/* postgresql */
 	char *pgdata;
