@@ -119,8 +119,9 @@ node_lease_open(struct node *n, struct err *e)
 	known = boot[0] != '\0' && memcmp(shared->boot, boot, sizeof boot) == 0;
 	n->lease_limited = n->k->lease_gen % 2 != 0;
 	/* a lease that nobody can tell the end of is over */
-	n->lease_until =
-	    known ? (struct mono){ atomic_load(&shared->until_ms) } : clock_mono();
+	n->lease_until = clock_mono();
+	if (known)
+		n->lease_until.ms = atomic_load(&shared->until_ms);
 	memcpy(shared->boot, boot, sizeof boot);
 	node_lease_turn(n);
 	return 0;

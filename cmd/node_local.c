@@ -23,8 +23,7 @@
 #define LOOK_MS 500     /* between two looks when all is quiet */
 #define LOOK_FLUX_MS 50 /* ... and while something is going on */
 #define SLOTS_MS 5000
-#define BLIND_MS 5000 /* a Postgres that says nothing for so long is not known to be up  \
-		       */
+#define BLIND_MS 5000 /* silent for so long: not known to be up any more */
 
 /*
  * One look. On a primary the timeline comes from the write position: pg_control keeps the

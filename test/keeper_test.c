@@ -40,23 +40,27 @@ up(enum fsm_pg pg)
 }
 
 static void
-check(const struct keeper *k, const struct keeper_obs *o, enum keeper_do what,
-    enum fsm_act act, enum fsm_state to, const char *text)
+check(const struct keeper *k, const struct keeper_obs *o, struct keeper_step want,
+    const char *text)
 {
 	struct keeper_step s;
+	bool same;
 
 	keeper_step(k, o, &s);
-	if (!OK(s.what == what &&
-		    (what == KEEPER_WAIT ||
-			(s.act == act && (what == KEEPER_ABORT || s.to == to))),
-		"%s", text))
+	same = s.what == want.what;
+	if (same && want.what != KEEPER_WAIT)
+		same =
+		    s.act == want.act && (want.what == KEEPER_ABORT || s.to == want.to);
+	if (!OK(same, "%s", text))
 		tap_note("got %d %s -> %s (%s), wanted %d %s -> %s", s.what,
-		    fsm_act_name(s.act), fsm_state_name(s.to), s.why ? s.why : "", what,
-		    fsm_act_name(act), fsm_state_name(to));
+		    fsm_act_name(s.act), fsm_state_name(s.to), s.why ? s.why : "",
+		    want.what, fsm_act_name(want.act), fsm_state_name(want.to));
 }
 
-#define WAITS(k, o, text) check(&(k), &(o), KEEPER_WAIT, FSM_ACT_NOTHING, FSM_INIT, text)
-#define BEGINS(k, o, act, to, text) check(&(k), &(o), KEEPER_BEGIN, act, to, text)
+#define STEP(k, o, what, act, to, text)                                                  \
+	check(&(k), &(o), (struct keeper_step){ what, act, to, NULL }, text)
+#define WAITS(k, o, text) STEP(k, o, KEEPER_WAIT, FSM_ACT_NOTHING, FSM_INIT, text)
+#define BEGINS(k, o, act, to, text) STEP(k, o, KEEPER_BEGIN, act, to, text)
 
 static void
 test_stable(void)
@@ -164,7 +168,7 @@ test_fence(void)
 	o.working = true;
 	o.act = FSM_ACT_STOP;
 	o.act_goal = FSM_DRAINING;
-	check(&k, &o, KEEPER_ABORT, FSM_ACT_STOP, FSM_DRAINING,
+	STEP(k, o, KEEPER_ABORT, FSM_ACT_STOP, FSM_DRAINING,
 	    "even a gentle stop is cut short");
 	o.act = FSM_ACT_FENCE;
 	o.act_goal = FSM_DEMOTE_TIMEOUT;
@@ -241,7 +245,7 @@ test_goal(void)
 	o = up(FSM_PG_DOWN);
 	WAITS(k, o, "but tells the monitor first");
 	o.told = true;
-	check(&k, &o, KEEPER_EXIT, FSM_ACT_NOTHING, FSM_DROPPED, "gone");
+	STEP(k, o, KEEPER_EXIT, FSM_ACT_NOTHING, FSM_DROPPED, "gone");
 }
 
 static void
@@ -255,18 +259,18 @@ test_busy(void)
 	o.act_goal = FSM_CATCHINGUP;
 	WAITS(k, o, "a copy takes its time");
 	o.act_stale = true;
-	check(&k, &o, KEEPER_ABORT, FSM_ACT_FOLLOW, FSM_CATCHINGUP,
+	STEP(k, o, KEEPER_ABORT, FSM_ACT_FOLLOW, FSM_CATCHINGUP,
 	    "but not from the wrong node");
 	o.act_stale = false;
 	k = healthy(FSM_CATCHINGUP, FSM_REPORT_LSN);
-	check(&k, &o, KEEPER_ABORT, FSM_ACT_FOLLOW, FSM_CATCHINGUP,
+	STEP(k, o, KEEPER_ABORT, FSM_ACT_FOLLOW, FSM_CATCHINGUP,
 	    "and not when the goal is another");
 	k = healthy(FSM_PREPARE_PROMOTION, FSM_REPORT_LSN);
 	o = up(FSM_PG_STANDBY);
 	o.working = true;
 	o.act = FSM_ACT_CLOSED;
 	o.act_goal = FSM_STOP_REPLICATION;
-	check(&k, &o, KEEPER_ABORT, FSM_ACT_CLOSED, FSM_STOP_REPLICATION,
+	STEP(k, o, KEEPER_ABORT, FSM_ACT_CLOSED, FSM_STOP_REPLICATION,
 	    "a promotion not yet begun is called off");
 	o.act_final = true;
 	WAITS(k, o, "one that began is left to finish");
