@@ -1,0 +1,647 @@
+/* What is true of a group and of its nodes: every judgement that rules rest on. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <assert.h>
+
+#include "fsm/facts.h"
+
+#include "ini/ban.h"
+
+#define FRESH_MS 1500 /* three heartbeats */
+#define CLOSED_MS                                                                        \
+	700 /* a closed session speaks after this: a keeper may be reconnecting */
+#define HOLD_MS 5000    /* a standby that was lost counts again after this */
+#define FAILS_MAX 3     /* attempts of a candidate before it is given up */
+#define FAILOVERS_MAX 2 /* automatic ones in 5 minutes, then silence must last longer */
+
+#define BIT(f) (UINT64_C(1) << (f))
+#define RW                                                                               \
+	(FSM_BIT(SINGLE) | FSM_BIT(WAIT_PRIMARY) | FSM_BIT(PRIMARY) |                    \
+	    FSM_BIT(JOIN_PRIMARY) | FSM_BIT(APPLY_SETTINGS))
+/* goals of nodes that could be promoted as they are */
+#define PROMOTABLE                                                                       \
+	(FSM_BIT(SECONDARY) | FSM_BIT(REPORT_LSN) | FSM_BIT(JOIN_SECONDARY) |            \
+	    FSM_BIT(FAST_FORWARD) | FSM_BIT(PREPARE_PROMOTION) |                         \
+	    FSM_BIT(STOP_REPLICATION) | FSM_BIT(WAIT_MAINTENANCE))
+/* goals of nodes that commits may wait for */
+#define COUNTED (PROMOTABLE | FSM_BIT(MAINTENANCE))
+#define NO_DATA (FSM_BIT(INIT) | FSM_BIT(WAIT_STANDBY) | FSM_BIT(DROPPED))
+
+static bool
+in(enum fsm_state s, uint32_t mask)
+{
+	return mask >> s & 1;
+}
+
+static int64_t
+smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+bool
+facts_due(int64_t *wake_ms, int64_t age_ms, int64_t limit_ms)
+{
+	if (age_ms >= limit_ms)
+		return true;
+	if (wake_ms)
+		*wake_ms = smaller(*wake_ms, limit_ms - age_ms);
+	return false;
+}
+
+bool
+facts_member(const struct fsm_node *n)
+{
+	return !n->dead && n->goal != FSM_DROPPED;
+}
+
+bool
+facts_fresh(const struct fsm_node *n)
+{
+	return n->report_age_ms <= FRESH_MS &&
+	       (n->session || n->report_age_ms <= CLOSED_MS);
+}
+
+bool
+facts_stable(const struct fsm_node *n)
+{
+	return n->reported == n->goal &&
+	       (n->seen_seq >= n->goal_seq || !facts_guard(FSM_GUARD_STABLE_IS_SEEN));
+}
+
+/* The keeper speaks: it is believed, but given time to repair. */
+static enum fsm_verdict
+by_keeper(const struct fsm_group *g, const struct fsm_node *n, int64_t *wake)
+{
+	bool may_repair = (in(n->reported, RW) && n->pg_retrying) ||
+			  (fsm_state_flags(n->reported) & ST_PROMOTING);
+	int64_t grace = g->settings.restart_grace_ms;
+
+	if (n->pg != FSM_PG_DOWN && n->pg != FSM_PG_STARTING)
+		return FSM_VERDICT_OK;
+	if (!(fsm_state_flags(n->goal) & ST_UP))
+		return FSM_VERDICT_OK; /* nobody wants it to run */
+	if (!(fsm_state_flags(n->reported) & ST_UP)) {
+		/* on its way up: a writer must make it, a copy takes its time */
+		if (in(n->goal, RW) &&
+		    facts_due(wake, smaller(n->goal_age_ms, n->state_age_ms), grace))
+			return FSM_VERDICT_DOWN;
+		return FSM_VERDICT_SUSPECT;
+	}
+	if (may_repair && !facts_due(wake, n->pg_down_age_ms, grace))
+		return FSM_VERDICT_SUSPECT;
+	return FSM_VERDICT_DOWN;
+}
+
+struct evidence {
+	bool alive;     /* somebody says that it lives */
+	bool silent;    /* somebody heard nothing */
+	bool asked;     /* somebody else than its keeper was asked */
+	int64_t age_ms; /* since the last sign of life */
+};
+
+static void
+hear(struct evidence *e, enum fsm_witness w, int64_t age_ms)
+{
+	if (w == FSM_WITNESS_NONE)
+		return;
+	e->asked = true;
+	e->alive |= w == FSM_WITNESS_OK || w == FSM_WITNESS_REJECT;
+	e->silent |= w == FSM_WITNESS_SILENT;
+	e->age_ms = smaller(e->age_ms, age_ms);
+}
+
+static void
+ask_others(const struct fsm_group *g, const struct fsm_node *n, struct evidence *e)
+{
+	for (int i = 0; i < g->n; i++) {
+		const struct fsm_node *o = &g->node[i];
+		enum fsm_witness heard = o->heard;
+
+		if (o == n || o->dead || !facts_fresh(o))
+			continue;
+		if (heard == FSM_WITNESS_OK && o->heard_age_ms > FRESH_MS)
+			heard = FSM_WITNESS_SILENT;
+		hear(e, heard, o->heard_age_ms);
+	}
+}
+
+/* The keeper is silent: witnesses that agree are believed soon, others late. */
+static enum fsm_verdict
+by_witnesses(const struct fsm_group *g, const struct fsm_node *n, int64_t *wake)
+{
+	struct evidence e = { .age_ms = n->report_age_ms };
+	bool probe_alive = n->probe == FSM_WITNESS_OK || n->probe == FSM_WITNESS_REJECT;
+	int64_t limit = g->settings.fast_verdict_window_ms;
+
+	e.silent = n->session || n->report_age_ms <= CLOSED_MS;
+	hear(&e, n->probe, n->probe_ok_age_ms);
+	if (n->id == g->writer)
+		ask_others(g, n, &e);
+	if (probe_alive || n->probe == FSM_WITNESS_NONE)
+		return FSM_VERDICT_SUSPECT;
+	if (e.alive)
+		e.age_ms = smaller(n->report_age_ms, n->probe_ok_age_ms);
+	else if (!e.silent)
+		return FSM_VERDICT_DOWN;
+	if (e.alive || (n->id == g->writer && (!facts_class_sync(g) ||
+						  g->recent_failovers >= FAILOVERS_MAX)))
+		limit = g->settings.unhealthy_timeout_ms;
+	if (facts_due(wake, smaller(e.age_ms, g->watch_age_ms), limit))
+		return FSM_VERDICT_DOWN;
+	return FSM_VERDICT_SUSPECT;
+}
+
+static enum fsm_verdict
+verdict(const struct fsm_group *g, const struct fsm_node *n, int64_t *wake)
+{
+	if (facts_fresh(n)) {
+		facts_due(
+		    wake, n->report_age_ms, n->session ? FRESH_MS + 1 : CLOSED_MS + 1);
+		return by_keeper(g, n, wake);
+	}
+	return by_witnesses(g, n, wake);
+}
+
+enum fsm_verdict
+facts_verdict(const struct fsm_group *g, const struct fsm_node *n)
+{
+	return verdict(g, n, NULL);
+}
+
+bool
+facts_ok(const struct fsm_group *g, const struct fsm_node *n)
+{
+	return verdict(g, n, NULL) == FSM_VERDICT_OK;
+}
+
+/* The configurations to reckon with: all that may be in force. */
+static int
+first_config(const struct fsm_group *g)
+{
+	return facts_guard(FSM_GUARD_JOINT_CONFIGS) || !g->nconfigs ? 0 : g->nconfigs - 1;
+}
+
+bool
+facts_class_sync(const struct fsm_group *g)
+{
+	for (int i = first_config(g); i < g->nconfigs; i++)
+		if (g->config[i].k < 1)
+			return false;
+	return g->nconfigs > 0;
+}
+
+bool
+facts_promised(const struct fsm_group *g, const struct fsm_node *n)
+{
+	return g->op.kind != FSM_OP_NONE && n->promise_term >= g->op.since;
+}
+
+bool
+facts_stopped(const struct fsm_group *g, const struct fsm_node *n)
+{
+	if (n->goal == FSM_DROPPED &&
+	    (n->reported == FSM_DROPPED || !facts_guard(FSM_GUARD_REMOVED_STOPS)))
+		return true;
+	return n->stopped_term >= (g->op.kind == FSM_OP_NONE ? g->term : g->op.since);
+}
+
+bool
+facts_old_writer_stopped(const struct fsm_group *g)
+{
+	const struct fsm_node *o = fsm_node_peek(g, g->op.old_writer);
+
+	return g->op.writer_gone || !o || o->dead || facts_stopped(g, o);
+}
+
+bool
+facts_on_lineage(const struct fsm_group *g, int tli, uint64_t lsn)
+{
+	int at = g->accepted_tli ? g->accepted_tli : g->writer_tli;
+	int left = g->nlineage;
+
+	if (!at || !tli || !facts_guard(FSM_GUARD_ONE_LINEAGE))
+		return true;
+	while (at != tli && left-- > 0) {
+		int i = 0;
+
+		while (i < g->nlineage && g->lineage[i].tli != at)
+			i++;
+		if (i == g->nlineage)
+			return tli < at; /* from before we took notes */
+		at = g->lineage[i].parent;
+		if (at == tli)
+			return lsn <= g->lineage[i].switch_lsn;
+	}
+	return at == tli;
+}
+
+/* Members of a configuration that were removed hold nothing and acknowledge nothing. */
+static const struct fsm_node *
+config_member(const struct fsm_group *g, const struct fsm_config *c, int i)
+{
+	const struct fsm_node *n = fsm_node_peek(g, c->member[i]);
+
+	return n && !n->dead && n->id != g->op.old_writer ? n : NULL;
+}
+
+static bool
+lease_over(const struct fsm_group *g, int64_t *wake)
+{
+	const struct fsm_node *o = fsm_node_peek(g, g->op.old_writer);
+	int64_t limit = g->settings.lease_ms + g->settings.lease_ms / 100 +
+			g->settings.lease_margin_ms;
+
+	if (!facts_guard(FSM_GUARD_LEASE_RUNS_OUT))
+		return true;
+	if (g->lease_gen % 2 == 0 || !g->op.revoked || !o)
+		return false;
+	/* it knows that its lease is finite; or it was so from its first moment as the
+	 * writer, of which it has not reported anything yet */
+	if (o->lease_gen != g->lease_gen && in(o->reported, RW))
+		return false;
+	return facts_due(wake, g->lease_age_ms, limit);
+}
+
+/* With every promise given, can the old writer not complete a commit? */
+static bool
+promises_hold(const struct fsm_group *g)
+{
+	if (!facts_guard(FSM_GUARD_PROMISE_COUNTS))
+		return true;
+	for (int i = first_config(g); i < g->nconfigs; i++) {
+		const struct fsm_config *c = &g->config[i];
+		int loose = 0;
+
+		for (int m = 0; m < c->n; m++) {
+			const struct fsm_node *n = config_member(g, c, m);
+
+			loose += n && !facts_promised(g, n) && n->reported != FSM_DROPPED;
+		}
+		if (loose >= c->k)
+			return false;
+	}
+	return g->nconfigs > 0;
+}
+
+static bool
+safe_to_open(const struct fsm_group *g, int64_t *wake)
+{
+	return facts_old_writer_stopped(g) || (facts_class_sync(g) && promises_hold(g)) ||
+	       lease_over(g, wake);
+}
+
+bool
+facts_safe_to_open(const struct fsm_group *g)
+{
+	return safe_to_open(g, NULL);
+}
+
+int
+facts_votes_missing(const struct fsm_group *g, uint32_t voters)
+{
+	int most = 0;
+
+	for (int i = first_config(g); i < g->nconfigs; i++) {
+		const struct fsm_config *c = &g->config[i];
+		int votes = 0;
+		int size = 0;
+
+		for (int m = 0; m < c->n; m++) {
+			const struct fsm_node *n = config_member(g, c, m);
+
+			size += n != NULL;
+			votes += n && voters >> (n - g->node) & 1;
+		}
+		if (c->k > 0 && size - c->k + 1 - votes > most)
+			most = size - c->k + 1 - votes;
+	}
+	return most;
+}
+
+/* Old writer stopped, or not to be waited for any more. */
+static bool
+drained(const struct fsm_group *g, int64_t *wake)
+{
+	const struct fsm_node *o = fsm_node_peek(g, g->op.old_writer);
+
+	if (!g->op.planned || !facts_guard(FSM_GUARD_STOPPED_FIRST))
+		return true;
+	if (facts_old_writer_stopped(g) || verdict(g, o, wake) == FSM_VERDICT_DOWN)
+		return true;
+	if (!facts_fresh(o) &&
+	    facts_due(wake, g->op.phase_age_ms, g->settings.drain_grace_ms))
+		return true;
+	return facts_due(wake, g->op.phase_age_ms, g->settings.demote_timeout_ms);
+}
+
+static fsm_facts
+if_true(bool yes, int fact)
+{
+	return yes ? BIT(fact) : 0;
+}
+
+static bool
+is_listed(const struct fsm_group *g, int64_t id)
+{
+	for (int i = 0; i < g->nconfigs; i++)
+		for (int m = 0; m < g->config[i].n; m++)
+			if (g->config[i].member[m] == id)
+				return true;
+	return false;
+}
+
+static bool
+is_target(const struct fsm_group *g, const struct fsm_node *n)
+{
+	const struct fsm_request *r = &g->request;
+
+	if (r->kind == FSM_REQ_NONE || r->outcome != FSM_OUTCOME_PENDING)
+		return false;
+	return r->node ? r->node == n->id : n->id != g->writer;
+}
+
+/* What can be said of a node alone. */
+static fsm_facts
+node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f)
+{
+	enum fsm_verdict v = verdict(g, n, &f->wake_ms);
+	bool stable = facts_stable(n);
+	bool fresh = facts_fresh(n);
+	bool frozen = fresh && n->seen_seq < n->goal_seq;
+	bool aside = n->dead || n->goal == FSM_DROPPED ||
+		     (n->goal == FSM_MAINTENANCE && n->reported == FSM_MAINTENANCE);
+	bool spent = v == FSM_VERDICT_DOWN || n->fails >= FAILS_MAX;
+
+	return if_true(n->id == g->writer, FACT_WRITER) |
+	       if_true(n->id == g->op.candidate, FACT_CANDIDATE) |
+	       if_true(n->quorum, FACT_QUORUM) | if_true(n->priority > 0, FACT_ELIGIBLE) |
+	       if_true(is_target(g, n), FACT_TARGET) | if_true(fresh, FACT_FRESH) |
+	       if_true(v == FSM_VERDICT_OK, FACT_OK) |
+	       if_true(v == FSM_VERDICT_DOWN, FACT_DOWN) | if_true(stable, FACT_STABLE) |
+	       if_true(frozen && facts_guard(FSM_GUARD_FROZEN_UNTIL_SEEN), FACT_FROZEN) |
+	       if_true(aside, FACT_ASIDE) | if_true(facts_stopped(g, n), FACT_STOPPED) |
+	       if_true(facts_promised(g, n), FACT_PROMISED) |
+	       if_true(spent && facts_guard(FSM_GUARD_GIVE_UP_CANDIDATE), FACT_SPENT) |
+	       if_true(is_listed(g, n->id), FACT_LISTED) |
+	       if_true(n->reported != n->goal && !fsm_edge(n->reported, n->goal) &&
+			   facts_guard(FSM_GUARD_SELF_FENCE_RETURNS),
+		   FACT_NO_WAY) |
+	       if_true(!n->lost || facts_due(&f->wake_ms, n->state_age_ms, HOLD_MS),
+		   FACT_HELD);
+}
+
+static uint64_t
+distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* What can be said of a node with regard to the writer. */
+static fsm_facts
+node_and_writer(const struct fsm_group *g, const struct fsm_node *n,
+    const struct facts *f, int64_t *wake)
+{
+	const struct fsm_node *w = f->writer < 0 ? NULL : &g->node[f->writer];
+	uint64_t near = (uint64_t)g->settings.sync_threshold;
+	uint64_t close = (uint64_t)g->settings.promote_threshold;
+	bool sync = facts_class_sync(g);
+	bool leased = sync || n->priority <= 0 ||
+		      (w && g->lease_gen % 2 && w->lease_gen == g->lease_gen) ||
+		      !facts_guard(FSM_GUARD_LEASE_BEFORE_PROMOTABLE);
+	fsm_facts facts =
+	    if_true(!facts_on_lineage(g, n->tli, n->lsn), FACT_FORKED) |
+	    if_true(leased, FACT_LEASED) |
+	    if_true(!facts_votes_missing(g, UINT32_C(1) << (n - g->node)), FACT_SUFFICES);
+
+	if (!w || w == n)
+		return facts;
+	return facts | if_true(n->tli == w->tli, FACT_SAME_TLI) |
+	       if_true(distance(n->lsn, w->lsn) <= near, FACT_NEAR) |
+	       if_true(sync || w->lsn <= n->lsn + close, FACT_CLOSE) |
+	       if_true(n->streaming && n->attached, FACT_STREAMING) |
+	       if_true(!n->attached && facts_fresh(w) &&
+			   facts_due(wake, smaller(n->detached_age_ms, w->state_age_ms),
+			       g->settings.stall_timeout_ms),
+		   FACT_DETACHED);
+}
+
+/* How many nodes of which kind there are besides the writer. */
+struct counts {
+	int quorum;
+	int secondary;
+	int quorum_secondary;
+	int healthy_quorum_secondary;
+	int detached; /* quorum secondaries that the writer has not seen for long */
+	int promotable;
+	int nearly; /* ... or following, and soon to be */
+	int successor;
+	int elector;
+	int data;
+	int waiting;
+	int insufficient;
+};
+
+static void
+count_one(
+    const struct fsm_group *g, const struct fsm_node *n, fsm_facts f, struct counts *c)
+{
+	bool secondary = n->goal == FSM_SECONDARY && n->reported == FSM_SECONDARY &&
+			 (f & BIT(FACT_STABLE));
+	bool ok = f & BIT(FACT_OK);
+	bool wanted = n->priority > 0 ||
+		      (g->request.kind == FSM_REQ_PROMOTION && (f & BIT(FACT_TARGET)));
+	bool data = !in(n->reported, NO_DATA) && !in(n->goal, NO_DATA);
+	bool follows = n->reported == FSM_CATCHINGUP && (f & BIT(FACT_STREAMING));
+
+	c->quorum += n->quorum;
+	c->secondary += secondary;
+	c->quorum_secondary += secondary && n->quorum;
+	c->healthy_quorum_secondary += secondary && n->quorum && ok;
+	c->detached += secondary && n->quorum && (f & BIT(FACT_DETACHED));
+	c->promotable += n->priority > 0 && in(n->goal, PROMOTABLE);
+	c->nearly += n->priority > 0 && (in(n->goal, PROMOTABLE) || follows);
+	c->successor += secondary && ok && wanted;
+	c->elector += data && ok && n->priority > 0 && !(f & BIT(FACT_ASIDE)) &&
+		      in(n->reported, PROMOTABLE | FSM_BIT(CATCHINGUP));
+	c->data += data;
+	c->waiting += n->reported == FSM_WAIT_STANDBY;
+	c->insufficient += data && !(f & BIT(FACT_SUFFICES));
+}
+
+static enum fsm_state
+desired(const struct fsm_group *g, const struct facts *f, const struct counts *c)
+{
+	if (f->members == 1)
+		return FSM_SINGLE;
+	if (!c->quorum)
+		return c->secondary ? FSM_PRIMARY : FSM_WAIT_PRIMARY;
+	if (c->quorum_secondary)
+		return FSM_PRIMARY;
+	if (g->nss == 0 || g->node[f->writer].reported == FSM_WAIT_PRIMARY)
+		return FSM_WAIT_PRIMARY;
+	return FSM_PRIMARY;
+}
+
+static fsm_facts
+of_operation(const struct fsm_group *g, struct facts *f)
+{
+	const struct fsm_op *op = &g->op;
+	const struct fsm_node *c = f->candidate < 0 ? NULL : &g->node[f->candidate];
+	const struct fsm_node *source = fsm_node_peek(g, op->source);
+	bool open =
+	    op->kind != FSM_OP_NONE && op->candidate && op->candidate == g->writer;
+	bool running = op->kind != FSM_OP_NONE && !open;
+	bool is_drained = running && drained(g, &f->wake_ms);
+	bool ready = op->planned ? is_drained : c && facts_promised(g, c);
+	fsm_facts facts =
+	    if_true(running && facts_guard(FSM_GUARD_OP_IS_OBJECT), GROUP_RUNNING) |
+	    if_true(open, GROUP_OPENED) |
+	    if_true(op->kind == FSM_OP_SWITCH, GROUP_SWITCH) |
+	    if_true(op->kind == FSM_OP_ELECT, GROUP_ELECT) |
+	    if_true(running && c, GROUP_CANDIDATE) | if_true(is_drained, GROUP_DRAINED) |
+	    if_true(running && ready, GROUP_READY) |
+	    if_true(running && safe_to_open(g, &f->wake_ms), GROUP_SAFE_TO_OPEN) |
+	    if_true(!source || source->dead || source->goal != FSM_REPORT_LSN ||
+			verdict(g, source, &f->wake_ms) == FSM_VERDICT_DOWN,
+		GROUP_SOURCE_LOST);
+
+	if (!running || op->kind != FSM_OP_ELECT || c)
+		return facts;
+	elect(g, &f->elect);
+	facts_due(&f->wake_ms, op->phase_age_ms, g->settings.election_grace_ms);
+	return facts |
+	       if_true(
+		   f->elect.kind == ELECT_WINNER && !f->elect.source, GROUP_WON_EQUAL) |
+	       if_true(
+		   f->elect.kind == ELECT_WINNER && f->elect.source, GROUP_WON_BEHIND) |
+	       if_true(f->elect.kind == ELECT_NONE, GROUP_NO_WINNER) |
+	       if_true(
+		   f->elect.kind == ELECT_NONE || facts_due(&f->wake_ms, op->phase_age_ms,
+						      g->settings.drain_grace_ms),
+		   GROUP_STUCK);
+}
+
+static fsm_facts
+of_request(const struct fsm_group *g)
+{
+	const struct fsm_request *r = &g->request;
+
+	if (r->outcome != FSM_OUTCOME_PENDING)
+		return 0;
+	return if_true(r->kind == FSM_REQ_FAILOVER || r->kind == FSM_REQ_PROMOTION,
+		   GROUP_REQ_SWITCH) |
+	       if_true(r->kind == FSM_REQ_PROMOTION, GROUP_REQ_PROMOTION) |
+	       if_true(r->kind == FSM_REQ_MAINTENANCE_ON, GROUP_REQ_ON) |
+	       if_true(r->kind == FSM_REQ_MAINTENANCE_OFF, GROUP_REQ_OFF) |
+	       if_true(r->kind == FSM_REQ_REMOVE, GROUP_REQ_REMOVE) |
+	       if_true(r->kind == FSM_REQ_REMOVE && r->force, GROUP_REQ_FORCE);
+}
+
+static fsm_facts
+of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
+{
+	const struct fsm_node *w = f->writer < 0 ? NULL : &g->node[f->writer];
+	bool sync = facts_class_sync(g);
+	bool finite = g->lease_gen % 2;
+	bool can_replace =
+	    sync || !w || facts_fresh(w) || (finite && w->lease_gen == g->lease_gen);
+
+	if (w)
+		f->desired = desired(g, f, c);
+	return if_true(f->members == 1, GROUP_ALONE) |
+	       if_true(f->members == 2, GROUP_TWO) | if_true(f->members > 2, GROUP_MANY) |
+	       if_true(w != NULL, GROUP_WRITER) | if_true(sync, GROUP_CLASS_SYNC) |
+	       if_true(finite, GROUP_LEASE_FINITE) |
+	       if_true(!sync && c->promotable, GROUP_LEASE_NEEDED) |
+	       if_true(!sync && c->nearly, GROUP_LEASE_KEEP) |
+	       if_true(g->nss == 0, GROUP_NSS0) |
+	       if_true(c->quorum_secondary && c->detached == c->quorum_secondary,
+		   GROUP_STALLED) |
+	       if_true(g->dirty, GROUP_DIRTY) |
+	       if_true(w && f->desired != w->reported, GROUP_CHANGE) |
+	       if_true(c->successor, GROUP_SUCCESSOR) |
+	       if_true(c->elector, GROUP_ELECTOR) |
+	       if_true(can_replace, GROUP_REPLACEABLE) |
+	       if_true(f->members > 2 || c->insufficient, GROUP_NEEDS_VOTE) |
+	       if_true(c->data || (w && facts_member(w)), GROUP_OTHER_DATA) |
+	       if_true(c->waiting, GROUP_WAITING);
+}
+
+static void
+find_roles(const struct fsm_group *g, struct facts *f)
+{
+	f->writer = f->candidate = f->target = -1;
+	f->members = 0;
+	for (int i = 0; i < g->n; i++) {
+		const struct fsm_node *n = &g->node[i];
+
+		if (n->dead)
+			continue;
+		f->members += n->goal != FSM_DROPPED;
+		if (n->id == g->writer)
+			f->writer = i;
+		if (n->id == g->op.candidate)
+			f->candidate = i;
+		if (n->id == g->request.node)
+			f->target = i;
+	}
+}
+
+void
+facts_read(const struct fsm_group *g, struct facts *f)
+{
+	struct counts c = { 0 };
+
+	assert(g->n >= 0 && g->n <= FSM_NODES_MAX && g->nconfigs <= FSM_CONFIGS_MAX);
+	f->wake_ms = FSM_NEVER;
+	f->desired = FSM_UNKNOWN;
+	f->elect = (struct elect_result){ .kind = ELECT_WAIT };
+	find_roles(g, f);
+	for (int i = 0; i < g->n; i++) {
+		const struct fsm_node *n = &g->node[i];
+
+		f->node[i] = node_itself(g, n, f) | node_and_writer(g, n, f, &f->wake_ms);
+		if (facts_member(n) && i != f->writer)
+			count_one(g, n, f->node[i], &c);
+	}
+	f->group = of_counts(g, f, &c) | of_operation(g, f) | of_request(g);
+	for (int i = 0; i < g->n; i++) {
+		const struct fsm_node *n = &g->node[i];
+		bool last = n->quorum && n->reported == FSM_SECONDARY && g->nss == 0 &&
+			    c.healthy_quorum_secondary ==
+				((f->node[i] & BIT(FACT_OK) && facts_stable(n)) ? 1 : 0);
+
+		f->node[i] |=
+		    if_true(last, FACT_LAST_SYNC) |
+		    if_true(f->elect.winner && n->id == f->elect.winner, FACT_WINNER);
+	}
+}
+
+static const char *const node_name[FACT_COUNT] = {
+#define NODE(id, name, text) name,
+#define GROUP(id, name, text)
+#include "fsm/facts.def"
+#undef NODE
+#undef GROUP
+};
+static const char *const group_name[GROUP_COUNT] = {
+#define NODE(id, name, text)
+#define GROUP(id, name, text) name,
+#include "fsm/facts.def"
+#undef NODE
+#undef GROUP
+};
+
+const char *
+facts_node_name(int fact)
+{
+	assert(fact >= 0 && fact < FACT_COUNT);
+	return node_name[fact];
+}
+
+const char *
+facts_group_name(int fact)
+{
+	assert(fact >= 0 && fact < GROUP_COUNT);
+	return group_name[fact];
+}
