@@ -17,274 +17,6 @@
 
 #include "ini/ban.h"
 
-#define WORDS_MAX 64
-
-struct line { /* argv, sorted */
-	int n;
-	const char *word[WORDS_MAX];
-	int nopts;
-	struct {
-		const char *text; /* as typed, without the dashes */
-		const struct cmd_opt *opt;
-		const char *value;
-	} opt[WORDS_MAX];
-};
-
-/* -- matching words with a usage -- */
-
-static const char *
-next_word(const char *usage, size_t *len)
-{
-	while (*usage == ' ')
-		usage++;
-	*len = strcspn(usage, " ");
-	return *len ? usage : NULL;
-}
-
-/* How many words fit this row from its beginning; *whole when all of them do, and it
- * needs no more. */
-static int
-fit(const struct cmd *c, const struct line *l, bool *whole)
-{
-	const char *u = c->usage;
-	const char *w;
-	size_t len;
-	int i = 0;
-	bool rest = false;
-	bool missing = false;
-
-	while ((w = next_word(u, &len)) != NULL) {
-		u = w + len;
-		if (*w == '[') {
-			rest = len > 4 && strncmp(w + len - 4, "...]", 4) == 0;
-			i = rest ? l->n : i < l->n ? i + 1 : i;
-		} else if (i < l->n && *w == '<')
-			i++;
-		else if (i < l->n && strlen(l->word[i]) == len &&
-			 strncmp(w, l->word[i], len) == 0)
-			i++;
-		else {
-			missing = true;
-			break;
-		}
-	}
-	*whole = !missing && i == l->n;
-	return i;
-}
-
-static int
-leading_words(const struct cmd *c)
-{
-	const char *u = c->usage;
-	const char *w;
-	size_t len;
-	int n = 0;
-
-	while ((w = next_word(u, &len)) != NULL && *w != '<' && *w != '[') {
-		u = w + len;
-		n++;
-	}
-	return n;
-}
-
-static const struct cmd *
-find(const struct line *l, int *best)
-{
-	bool whole;
-
-	*best = 0;
-	for (const struct cmd *c = cmd_table; c->usage; c++) {
-		int n = fit(c, l, &whole);
-		if (whole && l->n)
-			return c;
-		if (n > *best)
-			*best = n;
-	}
-	return NULL;
-}
-
-/* -- reading argv -- */
-
-static const char *
-letter_of(const char *opts, const char *name, char *letter)
-{
-	size_t n = strlen(name);
-
-	for (const char *p = opts; p && *p; p += strcspn(p, " "), p += *p == ' ') {
-		size_t len = strcspn(p, " /");
-		if (len != n || strncmp(p, name, n) != 0)
-			continue;
-		if (p[len] == '/')
-			*letter = p[len + 1];
-		return p;
-	}
-	return NULL;
-}
-
-bool
-cmd_takes(const struct cmd *c, const struct cmd_opt *o)
-{
-	char letter;
-
-	return o < cmd_options + 5
-		   ? o < cmd_options + 4 || letter_of(c->opts, o->name, &letter)
-		   : letter_of(c->opts, o->name, &letter) != NULL;
-}
-
-static const struct cmd_opt *
-by_letter(const struct cmd *c, char letter)
-{
-	for (const struct cmd_opt *o = cmd_options; o->name; o++) {
-		char l = o->letter;
-		if (c && letter_of(c->opts, o->name, &l) == NULL && o >= cmd_options + 4)
-			continue;
-		if (l == letter && l != '0')
-			return o;
-	}
-	return NULL;
-}
-
-/* "--formation" of create monitor is the list; the option's own name there is longer. */
-static const struct cmd_opt *
-by_name_for(const struct cmd *c, const char *name, size_t len)
-{
-	const struct cmd_opt *o = cmd_opt_find(name, len);
-	char letter;
-
-	if (c && o && strcmp(o->name, "formation") == 0 &&
-	    !letter_of(c->opts, "formation", &letter) &&
-	    letter_of(c->opts, "formations", &letter))
-		return cmd_opt_find("formations", 10);
-	return o;
-}
-
-static int
-store(struct cmd_args *a, const struct cmd_opt *o, const char *value, struct err *e)
-{
-	char *at = (char *)a + o->offset;
-
-	switch (o->type) {
-	case CMD_FLAG:
-		*(bool *)(void *)at = true;
-		break;
-	case CMD_COUNT:
-		++*(int *)(void *)at;
-		break;
-	case CMD_TEXT:
-		*(const char **)(void *)at = value;
-		break;
-	case CMD_LIST:
-		if (a->nformations ==
-		    (int)(sizeof a->formations / sizeof a->formations[0]))
-			return err_set(e, ERR_USAGE,
-			    "too many --formation options, at most %zu",
-			    sizeof a->formations / sizeof a->formations[0]);
-		a->formations[a->nformations++] = value;
-		break;
-	}
-	return 0;
-}
-
-static int
-read_long(const struct cmd *c, const char *text, char **argv, int *i,
-    const struct cmd_opt **opt, const char **value, struct err *e)
-{
-	size_t len = strcspn(text, "=");
-	const struct cmd_opt *o = by_name_for(c, text, len);
-
-	if (!o)
-		return err_set(e, ERR_USAGE, "--%.*s: unknown option", (int)len, text);
-	*opt = o;
-	*value = NULL;
-	if (!o->arg && text[len])
-		return err_set(e, ERR_USAGE, "--%s takes no value", o->name);
-	if (o->arg && text[len])
-		*value = text + len + 1;
-	else if (o->arg && !argv[*i + 1])
-		return err_set(e, ERR_USAGE, "--%s needs a value: %s", o->name, o->arg);
-	else if (o->arg)
-		*value = argv[++*i];
-	return 0;
-}
-
-/* -abc; the last may take a value, glued on or the next word. */
-static int
-read_short(const struct cmd *c, const char *text, char **argv, int *i,
-    struct cmd_args *args, struct err *e)
-{
-	for (; *text; text++) {
-		const struct cmd_opt *o = by_letter(c, *text);
-		const char *value = NULL;
-		if (!o)
-			return err_set(e, ERR_USAGE, "-%c: unknown option", *text);
-		if (o->arg && text[1])
-			value = text + 1;
-		else if (o->arg && !(value = argv[++*i]))
-			return err_set(
-			    e, ERR_USAGE, "-%c needs a value: %s", *text, o->arg);
-		if (args && store(args, o, value, e))
-			return -1;
-		if (o->arg)
-			break;
-	}
-	return 0;
-}
-
-static bool
-is_number(const char *s)
-{
-	return s[0] == '-' && s[1] >= '0' && s[1] <= '9';
-}
-
-/* The command by its fixed words, while the others may still follow the options: letters
- * mean different options to different commands. */
-static const struct cmd *
-guess(const struct line *l)
-{
-	for (const struct cmd *c = cmd_table; c->usage; c++) {
-		struct line lead = { .n = leading_words(c) };
-		bool whole;
-		if (lead.n > l->n)
-			continue;
-		memcpy(lead.word, l->word, sizeof lead.word);
-		if (fit(c, &lead, &whole) == lead.n)
-			return c;
-	}
-	return NULL;
-}
-
-/* Without a command: collect the words only. With it: the options as it means them. */
-static int
-read_argv(const struct cmd *c, int argc, char **argv, struct line *l,
-    struct cmd_args *args, struct err *e)
-{
-	bool words_only = false;
-
-	l->n = 0;
-	for (int i = 1; i < argc; i++) {
-		const char *a = argv[i];
-		const struct cmd_opt *o = NULL;
-		const char *value = NULL;
-		if (words_only || a[0] != '-' || !a[1] || (is_number(a) && c)) {
-			if (l->n == WORDS_MAX)
-				return err_set(e, ERR_USAGE, "too many words");
-			l->word[l->n++] = a;
-		} else if (strcmp(a, "--") == 0)
-			words_only = true;
-		else if (a[1] == '-') {
-			if (read_long(c ? c : guess(l), a + 2, argv, &i, &o, &value, e))
-				return -1;
-			if (c && !cmd_takes(c, o))
-				return err_set(e, ERR_USAGE,
-				    "--%s: not an option of \"%s\"", o->name, c->usage);
-			if (args && store(args, o, value, e))
-				return -1;
-		} else if (read_short(c ? c : guess(l), a + 1, argv, &i, args, e))
-			return -1;
-	}
-	return 0;
-}
-
 /* -- setting up -- */
 
 static const char *
@@ -513,7 +245,7 @@ report(struct cmd_ctx *x)
 }
 
 static int
-usage_error(struct cmd_ctx *x, const struct line *l, int best)
+usage_error(struct cmd_ctx *x, const struct cmd_line *l, int best)
 {
 	struct buf b = { 0 };
 
@@ -550,7 +282,7 @@ option_error(struct cmd_ctx *x)
 }
 
 static int
-asked_for_help(struct cmd_ctx *x, const struct line *l, int best)
+asked_for_help(struct cmd_ctx *x, const struct cmd_line *l, int best)
 {
 	struct buf b = { 0 };
 
@@ -584,27 +316,25 @@ run(struct cmd_ctx *x)
 	return finish(x);
 }
 
-static void
-bind(struct cmd_ctx *x, const struct line *l)
-{
-	for (int i = leading_words(x->cmd); i < l->n && x->nwords < CMD_WORDS_MAX; i++)
-		x->word[x->nwords++] = l->word[i];
-}
-
-/* autoctl-monitor means "autoctl monitor". */
+/* A link autoctl-monitor means "autoctl monitor". */
 static char **
-split_name(const char *base, int *argc, char **argv)
+split_name(const char *base, int argc, char **argv)
 {
-	const char *dash = strrchr(base, '-');
-	char **v = xcalloc((size_t)*argc + 2, sizeof *v);
+	const char *dash = strchr(base, '-');
+	struct cmd_line l = { 0 };
+	char **v = xcalloc((size_t)argc + 2, sizeof *v);
+	int best = 0;
 	int n = 0;
 
+	if (dash) {
+		l.word[l.n++] = dash + 1;
+		cmd_find(&l, &best);
+	}
 	v[n++] = argv[0];
-	if (dash && dash[1])
+	if (best)
 		v[n++] = xstrdup(dash + 1);
-	for (int i = 1; i < *argc; i++)
+	for (int i = 1; i < argc; i++)
 		v[n++] = argv[i];
-	*argc = n;
 	return v;
 }
 
@@ -612,7 +342,7 @@ int
 cmd_main(int argc, char **argv)
 {
 	static struct cmd_ctx x;
-	struct line l = { 0 };
+	struct cmd_line l = { 0 };
 	const char *base = argc && argv[0] ? argv[0] : "autoctl";
 	int best = 0;
 	int rc;
@@ -620,24 +350,22 @@ cmd_main(int argc, char **argv)
 	base = strrchr(base, '/') ? strrchr(base, '/') + 1 : base;
 	x.program = str_starts(base, "pg_autoctl") ? "pg_autoctl" : "autoctl";
 	x.path = "/proc/self/exe";
-	argv = split_name(base, &argc, argv);
+	argv = split_name(base, argc, argv);
 	log_plain(x.program);
-	if (read_argv(NULL, argc, argv, &l, &x.args, &x.err)) {
-		x.cmd = guess(&l);
+	if (cmd_read(NULL, argv, &l, &x.args, &x.err)) {
+		x.cmd = cmd_guess(&l);
 		return option_error(&x);
 	}
-	x.cmd = find(&l, &best);
+	x.cmd = cmd_find(&l, &best);
 	if (x.args.help)
 		return asked_for_help(&x, &l, best);
-	if (x.args.version && !x.cmd)
+	if (x.args.version)
 		return cmd_version(&x) ? report(&x) : finish(&x);
 	if (!x.cmd)
 		return usage_error(&x, &l, best);
 	memset(&x.args, 0, sizeof x.args);
-	if (strcmp(x.cmd->usage, "complete [words...]") != 0 &&
-	    read_argv(x.cmd, argc, argv, &l, &x.args, &x.err))
+	if (cmd_read(x.cmd, argv, &l, &x.args, &x.err) || cmd_bind(&x, &l))
 		return option_error(&x);
-	bind(&x, &l);
 	set_log(&x);
 	rc = run(&x);
 	db_close(&x.monitor);

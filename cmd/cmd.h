@@ -12,7 +12,7 @@
 #include "ini/err.h"
 #include "pg/db.h"
 
-#define CMD_WORDS_MAX 8
+#define CMD_LINE_MAX 64
 
 /* Every option of every command has its field here; NULL, 0, false: not given. */
 struct cmd_args {
@@ -120,7 +120,7 @@ struct cmd_ctx {
 	const char *path;    /* of our own binary, to run again */
 	struct cmd_args args;
 	int nwords; /* bound to <must> and [may] of the usage */
-	const char *word[CMD_WORDS_MAX];
+	const char *word[CMD_LINE_MAX];
 	struct buf pgdata;   /* absolute; empty when none is known */
 	struct buf cfg_path; /* of the settings file of pgdata */
 	bool have_config;    /* config is loaded */
@@ -131,6 +131,26 @@ struct cmd_ctx {
 	int exit;             /* when run returns 0: exit with this */
 	struct err err;
 };
+
+/*
+ * line.c: argv taken apart. The table's <port>, <seconds>, <boolean> ... are types: what
+ * does not read as one is an error that names the option or word, before anything is
+ * done.
+ */
+struct cmd_line {
+	int n;
+	const char *word[CMD_LINE_MAX];
+};
+/* Without a command: the words, and the options that are flags; the rest is skipped. */
+int cmd_read(const struct cmd *, char **argv, struct cmd_line *, struct cmd_args *,
+    struct err *) __attribute__((warn_unused_result));
+/* The row all of them fit, else NULL; best: how many words fitted one. */
+const struct cmd *cmd_find(const struct cmd_line *, int *best);
+/* The row by its fixed words, while the others may still follow the options. */
+const struct cmd *cmd_guess(const struct cmd_line *);
+/* Set x->word: what fits the usage behind its fixed words. */
+int cmd_bind(struct cmd_ctx *, const struct cmd_line *)
+    __attribute__((warn_unused_result));
 
 /* cmd.c: everything from argv to the exit status. */
 int cmd_main(int argc, char **argv);

@@ -189,58 +189,114 @@ cmd_version(struct cmd_ctx *x)
 
 /* -- completion: the words typed so far are the arguments, the last may be partial -- */
 
+struct typing {
+	int n; /* whole words, without options and their values */
+	const char *word[CMD_LINE_MAX];
+	const char *last;
+	bool value; /* the last word is the value of an option */
+	struct buf said;
+};
+
 static void
-complete_word(const struct cmd *c, int n, const char *last)
+suggest(struct typing *t, const char *text, size_t len)
 {
+	struct buf line = { 0 };
+
+	if (strncmp(text, t->last, strlen(t->last)) != 0)
+		return;
+	buf_printf(&line, "\n%.*s\n", (int)len, text);
+	if (!strstr(buf_peek(&t->said), buf_peek(&line))) {
+		buf_str(&t->said, buf_peek(&line));
+		printf("%.*s\n", (int)len, text);
+	}
+	buf_drop(&line);
+}
+
+static void
+suggest_keys(struct typing *t)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		struct buf b = { 0 };
+		buf_printf(&b, "%s.%s", config_keys[i].section, config_keys[i].name);
+		suggest(t, buf_peek(&b), buf_len(&b));
+		buf_drop(&b);
+	}
+}
+
+static void
+complete_word(struct typing *t, const struct cmd *c)
+{
+	static const char *const values[] = { "bash", "zsh", "true", "false" };
 	const char *u = c->usage;
 
-	for (int i = 0; i < n && *u; i++) {
+	for (int i = 0; i < t->n && *u; i++) {
 		u += strcspn(u, " ");
 		u += *u == ' ';
 	}
 	size_t len = strcspn(u, " ");
-	if (len && *u != '<' && *u != '[' && strncmp(u, last, strlen(last)) == 0)
-		printf("%.*s\n", (int)len, u);
-	if (strncmp(u, "<key>", 5) == 0 || strncmp(u, "[key]", 5) == 0)
-		for (size_t i = 0; i < config_key_count; i++) {
-			struct buf b = { 0 };
-			buf_printf(
-			    &b, "%s.%s", config_keys[i].section, config_keys[i].name);
-			if (str_starts(buf_peek(&b), last))
-				puts(buf_peek(&b));
-			buf_drop(&b);
-		}
-	if (strncmp(u, "<shell>", 7) == 0)
-		puts("bash\nzsh");
-	if (strncmp(u, "<boolean>", 9) == 0)
-		puts("true\nfalse");
+	if (len && *u != '<' && *u != '[')
+		suggest(t, u, len);
+	else if (str_starts(u + (len > 0), "key"))
+		suggest_keys(t);
+	for (size_t i = 0; i < 4; i++)
+		if (str_starts(u, i < 2 ? "<shell>" : "<boolean>"))
+			suggest(t, values[i], strlen(values[i]));
 }
 
 static void
-complete_option(const struct cmd *c, const char *last)
+complete_option(struct typing *t, const struct cmd *c)
 {
 	const struct cmd_opt *o;
 	char letter;
 
-	for (int i = 0; (o = nth(c, i, &letter)) != NULL; i++)
-		if (strncmp(typed(o), last + 2, strlen(last + 2)) == 0)
-			printf("--%s\n", typed(o));
+	for (int i = 0; (o = nth(c, i, &letter)) != NULL; i++) {
+		struct buf b = { 0 };
+		buf_printf(&b, "--%s", typed(o));
+		suggest(t, buf_peek(&b), buf_len(&b));
+		buf_drop(&b);
+	}
+}
+
+/* "--pgdata x" and "-D x" are two words that say nothing of the command. */
+static bool
+has_value(const char *word)
+{
+	for (const struct cmd_opt *o = cmd_options; o->name; o++)
+		if (o->arg && ((str_starts(word, "--") && str_eq(word + 2, o->name)) ||
+				  (word[1] == o->letter && word[1] && !word[2])))
+			return true;
+	return false;
+}
+
+static void
+read_typing(struct typing *t, int n, const char *const *word)
+{
+	bool value = false;
+
+	t->last = n ? word[n - 1] : "";
+	for (int i = 0; i + 1 < n; i++) {
+		if (!value && word[i][0] != '-' && t->n < CMD_LINE_MAX)
+			t->word[t->n++] = word[i];
+		value = !value && word[i][0] == '-' && has_value(word[i]);
+	}
+	t->value = value;
 }
 
 int
 cmd_complete(struct cmd_ctx *x)
 {
-	int n = x->nwords ? x->nwords - 1 : 0;
-	const char *last = x->nwords ? x->word[n] : "";
+	struct typing t = { 0 };
 
-	for (const struct cmd *c = cmd_table; c->usage; c++) {
-		if ((c->flags & CMD_INTERNAL) || !begins_with(c, n, x->word))
+	read_typing(&t, x->nwords, x->word);
+	for (const struct cmd *c = cmd_table; c->usage && !t.value; c++) {
+		if ((c->flags & CMD_INTERNAL) || !begins_with(c, t.n, t.word))
 			continue;
-		if (str_starts(last, "--"))
-			complete_option(c, last);
+		if (t.last[0] == '-')
+			complete_option(&t, c);
 		else
-			complete_word(c, n, last);
+			complete_word(&t, c);
 	}
+	buf_drop(&t.said);
 	return 0;
 }
 

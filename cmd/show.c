@@ -160,13 +160,20 @@ state_once(struct cmd_ctx *x)
 	return 0;
 }
 
+static int
+check_watch(struct cmd_ctx *x)
+{
+	const char *other = x->args.json ? "--json" : x->args.local ? "--local" : NULL;
+
+	return x->args.watch && other ? err_set(&x->err, ERR_USAGE,
+					    "%s and --watch do not go together", other)
+				      : 0;
+}
+
 /* Again and again, on a cleared screen. */
 static int
 again(struct cmd_ctx *x, int (*once)(struct cmd_ctx *))
 {
-	if (x->args.json && x->args.watch)
-		return err_set(
-		    &x->err, ERR_USAGE, "--json and --watch do not go together");
 	for (;;) {
 		if (x->args.watch)
 			fputs("\033[H\033[2J", stdout);
@@ -244,9 +251,8 @@ cmd_show_state(struct cmd_ctx *x)
 {
 	bool remote = x->args.monitor || getenv("PG_AUTOCTL_MONITOR");
 
-	if (x->args.local && x->args.watch)
-		return err_set(
-		    &x->err, ERR_USAGE, "--local and --watch do not go together");
+	if (check_watch(x))
+		return -1;
 	if (!remote && buf_len(&x->pgdata) && cmd_load_config(x)) {
 		x->err.kind = x->err.kind == ERR_USAGE ? ERR_SYSTEM : x->err.kind;
 		return -1;
@@ -313,7 +319,7 @@ events_once(struct cmd_ctx *x)
 int
 cmd_show_events(struct cmd_ctx *x)
 {
-	return open_for_show(x) ? -1 : again(x, events_once);
+	return check_watch(x) || open_for_show(x) ? -1 : again(x, events_once);
 }
 
 /* -- uri -- */

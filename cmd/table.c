@@ -1,4 +1,5 @@
-/* The command table and the options: what help, completion, the manual and the parser read. */
+/* The command table and the options: what help, completion, the manual and the parser
+ * read. */
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cmd/cmd.h"
 
