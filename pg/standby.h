@@ -41,6 +41,10 @@ struct standby_source {
 int standby_identify(const struct host *, const struct conf_upstream *,
     struct standby_source *, struct err *) __attribute__((warn_unused_result));
 
+/* Let a just promoted source checkpoint, so that its control file tells its timeline. */
+int standby_source_checkpoint(const struct host *, const struct conf_upstream *,
+    struct standby_source *, struct err *) __attribute__((warn_unused_result));
+
 enum standby_way {
 	STANDBY_FOLLOW, /* our history is a part of its history */
 	STANDBY_AHEAD,  /* the same timeline, and it has not got as far as we have */

@@ -1,0 +1,379 @@
+/* Become a standby of an upstream, from wherever the host is: follow, rewind, or copy. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ini/buf.h"
+#include "ini/clock.h"
+#include "ini/err.h"
+#include "ini/file.h"
+#include "ini/log.h"
+#include "ini/mem.h"
+#include "ini/str.h"
+#include "pg/hba.h"
+#include "pg/postmaster.h"
+#include "pg/setup.h"
+#include "pg/spawn.h"
+#include "pg/standby.h"
+
+#include "ini/ban.h"
+
+#define FAILS_BEFORE_COPY 3
+#define SILENCE_MS 600000 /* a tool that says nothing for so long hangs */
+
+static const struct postmaster_stop stop_fast = { .mode = POSTMASTER_FAST };
+
+/* -- running the tools -- */
+
+/* Progress lines look like " 12345/67890 kB (18%), 0/1 tablespace (...)"; the rest is
+ * for the log. */
+struct tool {
+	const struct host *h;
+	const char *what;
+};
+
+static bool
+tool_line(void *arg, const char *line)
+{
+	const struct tool *t = arg;
+	unsigned long long done, total;
+	int percent;
+
+	while (*line == ' ')
+		line++;
+	if (sscanf(line, "%llu/%llu kB (%d%%)", &done, &total, &percent) == 3)
+		return host_progress(t->h, "%s %d %% (%.1f of %.1f MB)", t->what, percent,
+		    (double)done / 1024, (double)total / 1024);
+	log_debug("%s: %s", t->what, line);
+	return host_progress(t->h, "%s: %s", t->what, line);
+}
+
+/* The password goes by the environment: an argument is there for all to see. */
+static int
+run_tool(const struct host *h, const char *what, const char *const *argv, struct err *e)
+{
+	struct tool t = { h, what };
+	const char *password = h->cfg->replication_password;
+	char *env_password =
+	    str_empty(password) ? NULL : xasprintf("PGPASSWORD=%s", password);
+	const char *env[] = { "LC_MESSAGES=C", "PGCONNECT_TIMEOUT=5", env_password,
+		NULL };
+	struct spawn s = { .argv = argv,
+		.env = env,
+		.silence_ms = SILENCE_MS,
+		.line = tool_line,
+		.arg = &t };
+	int rc = spawn_run(&s, e);
+
+	free(env_password);
+	return rc;
+}
+
+static void
+source_conninfo(const struct host *h, const struct conf_upstream *up, struct buf *b)
+{
+	buf_str(b, "host=");
+	buf_conninfo(b, up->host);
+	buf_printf(b, " port=%d user=%s dbname=", up->port, HOST_REPLICATOR);
+	buf_conninfo(b, str_empty(h->cfg->dbname) ? "postgres" : h->cfg->dbname);
+	buf_str(b, " application_name=autoctl tcp_user_timeout=10000 sslmode=");
+	buf_conninfo(b, str_empty(h->cfg->sslmode) ? "prefer" : h->cfg->sslmode);
+	if (!str_empty(h->cfg->ca_file)) {
+		buf_str(b, " sslrootcert=");
+		buf_conninfo(b, h->cfg->ca_file);
+	}
+	if (!str_empty(h->cfg->crl_file)) {
+		buf_str(b, " sslcrl=");
+		buf_conninfo(b, h->cfg->crl_file);
+	}
+}
+
+/* -- what must be ours again after a copy or a rewind: facts 6.7 -- */
+
+static int
+make_ours(const struct host *h, const struct conf_upstream *up, const struct buf *hba,
+    struct err *e)
+{
+	if (conf_signal_write(h, e) || conf_auto_reset(h, e) || conf_main(h, e) < 0 ||
+	    conf_standby(h, up, e) < 0)
+		return -1;
+	return buf_len(hba) ? hba_put(h, hba, e) : 0;
+}
+
+static int
+half_made(const struct host *h, const struct standby_join *j, bool on, struct err *e)
+{
+	if (on && setup_mark(h, true, e))
+		return -1;
+	if (j->rewinding && j->rewinding(j->arg, on, e))
+		return -1;
+	return on ? 0 : setup_mark(h, false, e);
+}
+
+/* -- rewind -- */
+
+/* pg_rewind wants a clean stop; with standby.signal in place its own recovery fails, so
+ * ours goes first, as a standby that follows nobody (facts 7, way B). */
+static int
+stop_cleanly(const struct host *h, struct err *e)
+{
+	struct control c;
+	struct host_position p;
+
+	if (postmaster_stop(h, &stop_fast, e) || setup_control(h, &c, e))
+		return -1;
+	if (c.state == CONTROL_SHUT_DOWN || c.state == CONTROL_SHUT_DOWN_IN_RECOVERY)
+		return 0;
+	host_progress(h, "crash recovery before the rewind");
+	if (standby_start_alone(h, &p, e))
+		return -1;
+	return postmaster_stop(h, &stop_fast, e);
+}
+
+static int
+run_rewind(const struct host *h, const struct conf_upstream *up, struct err *e)
+{
+	struct buf program = { 0 }, source = { 0 };
+	int rc;
+
+	setup_program(h, "pg_rewind", &program);
+	source_conninfo(h, up, &source);
+	const char *argv[] = { buf_peek(&program), "--target-pgdata", h->pgdata,
+		"--source-server", buf_peek(&source), "--progress", NULL };
+	rc = run_tool(h, "rewind", argv, e);
+	buf_drop(&program);
+	buf_drop(&source);
+	return rc;
+}
+
+int
+standby_rewind(const struct host *h, const struct standby_join *j,
+    const struct standby_source *source, struct err *e)
+{
+	struct standby_source s = *source;
+	struct buf hba = { 0 };
+	int rc = -1;
+
+	if (stop_cleanly(h, e) || standby_source_checkpoint(h, &j->upstream, &s, e))
+		return err_wrap(e, "prepare to rewind");
+	if (hba_take(h, &hba, e) == 0 && half_made(h, j, true, e) == 0 &&
+	    run_rewind(h, &j->upstream, e) == 0 &&
+	    make_ours(h, &j->upstream, &hba, e) == 0)
+		rc = half_made(h, j, false, e);
+	buf_drop(&hba);
+	return rc ? err_wrap(e, "rewind") : 0;
+}
+
+/* -- copy -- */
+
+static void
+backup_path(const struct host *h, struct buf *b)
+{
+	if (!str_empty(h->cfg->backup_directory)) {
+		buf_str(b, h->cfg->backup_directory);
+		return;
+	}
+	const char *slash = strrchr(h->pgdata, '/');
+	buf_printf(b, "%.*s/backup/node_%lld", slash ? (int)(slash - h->pgdata) : 0,
+	    h->pgdata, (long long)h->node_id);
+}
+
+static int
+run_backup(
+    const struct host *h, const struct conf_upstream *up, const char *to, struct err *e)
+{
+	struct buf program = { 0 }, source = { 0 };
+	char slot[64];
+	const char *rate = h->cfg->maximum_backup_rate;
+	int rc;
+
+	setup_program(h, "pg_basebackup", &program);
+	source_conninfo(h, up, &source);
+	snprintf(slot, sizeof slot, HOST_STANDBY "%lld", (long long)h->node_id);
+	const char *argv[] = { buf_peek(&program), "-w", "-d", buf_peek(&source),
+		"--pgdata", to, "--progress", "--wal-method=stream", "--checkpoint=fast",
+		"--slot", slot, "--max-rate", str_empty(rate) ? "1024M" : rate, NULL };
+	rc = run_tool(h, "base backup", argv, e);
+	buf_drop(&program);
+	buf_drop(&source);
+	return rc;
+}
+
+/* The old directory steps aside only when the new one is complete. */
+static int
+swap(const struct host *h, const char *made, struct err *e)
+{
+	char *old = xasprintf("%s.replaced", h->pgdata);
+	int rc = -1;
+
+	if (file_rmtree(old, e))
+		goto out;
+	if (file_exists(h->pgdata) && file_rename(h->pgdata, old, e)) {
+		err_hint(e, "a mount point cannot be renamed: let PGDATA be a directory "
+			    "in it");
+		goto out;
+	}
+	if (file_rename(made, h->pgdata, e)) {
+		if (file_exists(old) && rename(old, h->pgdata))
+			log_warn("%s could not be put back as %s", old, h->pgdata);
+		goto out;
+	}
+	rc = file_rmtree(old, e);
+out:
+	free(old);
+	return rc;
+}
+
+/* A fresh copy is made ours before it becomes PGDATA: it never starts as the source. */
+static int
+dress(const struct host *h, const struct standby_join *j, const char *dir,
+    const struct buf *hba, struct err *e)
+{
+	struct host there = *h;
+
+	if (str_copy(there.pgdata, sizeof there.pgdata, dir, e))
+		return -1;
+	return make_ours(&there, &j->upstream, hba, e);
+}
+
+int
+standby_copy(const struct host *h, const struct standby_join *j,
+    const struct standby_source *source, struct err *e)
+{
+	struct buf dir = { 0 }, hba = { 0 };
+	struct host_disk disk;
+	int rc = -1;
+
+	backup_path(h, &dir);
+	host_progress(h, "base backup from %s:%d", j->upstream.host, j->upstream.port);
+	if (file_rmtree(buf_peek(&dir), e) || file_mkdir_above(buf_peek(&dir), 0700, e) ||
+	    hba_take(h, &hba, e))
+		goto out;
+	if (host_disk(h, &disk, NULL) == 0 && disk.data_free < source->bytes)
+		log_warn("%lld MB are free, and the databases of %s:%d have %lld MB",
+		    (long long)(disk.data_free >> 20), j->upstream.host, j->upstream.port,
+		    (long long)(source->bytes >> 20));
+	if (run_backup(h, &j->upstream, buf_peek(&dir), e) ||
+	    dress(h, j, buf_peek(&dir), &hba, e))
+		goto out;
+	if (postmaster_stop(h, &stop_fast, e) || swap(h, buf_peek(&dir), e))
+		goto out;
+	rc = half_made(h, j, false, e); /* what was half made is gone */
+out:
+	if (rc && file_rmtree(buf_peek(&dir), NULL))
+		log_warn("%s could not be removed", buf_peek(&dir));
+	buf_drop(&dir);
+	buf_drop(&hba);
+	return rc ? err_wrap(e, "base backup") : 0;
+}
+
+/* -- the ladder -- */
+
+struct ladder {
+	const struct host *h;
+	const struct standby_join *j;
+	struct standby_source source;
+	enum standby_way way;
+};
+
+static int
+copy(struct ladder *l, struct err *e)
+{
+	if (!l->j->may_copy) {
+		err_set(e, ERR_STATE, "only a new copy of the data would help");
+		return err_hint(e, "remove the data directory to allow one");
+	}
+	l->way = STANDBY_COPY;
+	return standby_copy(l->h, l->j, &l->source, e);
+}
+
+/* A running Postgres that is not a standby is stopped, guarded, before anything else. */
+static int
+not_writable(struct ladder *l, bool *running, struct host_position *p, struct err *e)
+{
+	if (*running && host_position(l->h, p, e))
+		return -1;
+	if (*running && !p->recovery) {
+		if (conf_signal_write(l->h, e) || postmaster_stop(l->h, &stop_fast, e))
+			return -1;
+		*running = false;
+	}
+	return 0;
+}
+
+static int
+foreign(const struct ladder *l, uint64_t own, struct err *e)
+{
+	err_set(e, ERR_STATE,
+	    "%s belongs to another cluster: its system identifier is %llu, "
+	    "that of %s:%d is %llu",
+	    l->h->pgdata, (unsigned long long)own, l->j->upstream.host,
+	    l->j->upstream.port, (unsigned long long)l->source.system_identifier);
+	return err_hint(e, "nothing was changed; use another data directory");
+}
+
+/* With a cluster in the directory: what does it take? Leaves it running or stopped. */
+static int
+reconcile(struct ladder *l, bool running, struct err *e)
+{
+	struct host_position p = { 0 };
+
+	if (not_writable(l, &running, &p, e))
+		return -1;
+	if (!running && standby_start_alone(l->h, &p, e)) {
+		if (l->j->fails < FAILS_BEFORE_COPY)
+			return -1;
+		log_warn(
+		    "it cannot be started after %d attempts: a new copy", l->j->fails);
+		return copy(l, e);
+	}
+	l->way = standby_compare(&p, &l->source);
+	if (l->way == STANDBY_FOLLOW)
+		return 0;
+	if (l->way == STANDBY_REWIND) {
+		log_info("histories have diverged: rewinding");
+		return standby_rewind(l->h, l->j, &l->source, e);
+	}
+	/* ahead on the same timeline: what it has more was never a part of the history */
+	return copy(l, e);
+}
+
+static int
+climb(struct ladder *l, struct err *e)
+{
+	enum setup_state state;
+	struct control c;
+
+	if (setup_state(l->h, &state, e))
+		return -1;
+	if (state == SETUP_FOREIGN)
+		return err_set(
+		    e, ERR_STATE, "%s is not empty, and no data directory", l->h->pgdata);
+	if (state == SETUP_MISSING || state == SETUP_EMPTY)
+		return copy(l, e);
+	if (setup_marked(l->h))
+		return copy(l, e);
+	if (setup_control(l->h, &c, e))
+		return l->j->fails < FAILS_BEFORE_COPY ? -1 : copy(l, e);
+	if (c.system_identifier != l->source.system_identifier)
+		return foreign(l, c.system_identifier, e);
+	return reconcile(l, state == SETUP_RUNNING, e);
+}
+
+int
+standby_join(const struct host *h, const struct standby_join *j, enum standby_way *way,
+    struct err *e)
+{
+	struct ladder l = { .h = h, .j = j, .way = STANDBY_FOLLOW };
+
+	if (standby_identify(h, &j->upstream, &l.source, e) || climb(&l, e))
+		return -1;
+	if (way)
+		*way = l.way;
+	if (l.way != STANDBY_FOLLOW && postmaster_start(h, POSTMASTER_LISTEN, 0, e))
+		return -1;
+	return standby_follow(h, &j->upstream, l.source.tli, j->deadline_ms, e);
+}

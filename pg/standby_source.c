@@ -1,0 +1,167 @@
+/* An upstream, asked before anything is done for it: who it is, and what it has. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ini/buf.h"
+#include "ini/err.h"
+#include "ini/str.h"
+#include "pg/standby.h"
+
+#include "ini/ban.h"
+
+#define CONNECT_MS 3000
+#define CHECKPOINT_MS 120000
+
+static int
+open_source(
+    const struct host *h, const struct conf_upstream *up, struct db *d, struct err *e)
+{
+	struct db_target t = { .host = up->host,
+		.port = up->port,
+		.user = HOST_REPLICATOR,
+		.password = h->cfg->replication_password,
+		.dbname = str_empty(h->cfg->dbname) ? "postgres" : h->cfg->dbname,
+		.replication = "database",
+		.sslmode = h->cfg->sslmode,
+		.application_name = "autoctl",
+		.connect_ms = CONNECT_MS,
+		.statement_ms = 10000,
+		.local = true };
+
+	if (db_open(d, &t, e) == 0)
+		return 0;
+	if (e)
+		e->kind = ERR_POSTGRES;
+	return err_wrap(e, "ask %s:%d", up->host, up->port);
+}
+
+/* A line of a history file: "1\t0/3000148\tno recovery target specified". */
+static void
+take_history(const char *text, struct standby_source *s)
+{
+	const size_t room = sizeof s->history / sizeof s->history[0];
+
+	s->nhistory = 0;
+	while (*text && (size_t)s->nhistory < room) {
+		unsigned tli, high, low;
+		if (sscanf(text, "%u %X/%X", &tli, &high, &low) == 3) {
+			s->history[s->nhistory].tli = (int)tli;
+			s->history[s->nhistory].end = (uint64_t)high << 32 | low;
+			s->nhistory++;
+		}
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+}
+
+static int
+ask_system(struct db *d, struct standby_source *s, struct err *e)
+{
+	struct rows r = { 0 };
+
+	if (db_simple(d, &r, "IDENTIFY_SYSTEM", e))
+		return -1;
+	struct row row = row_at(&r, 0);
+	s->system_identifier = (uint64_t)row_i64(&row, "systemid");
+	s->tli = row_int(&row, "timeline");
+	s->lsn = row_lsn(&row, "xlogpos");
+	rows_drop(&r);
+	return 0;
+}
+
+static int
+ask_history(struct db *d, struct standby_source *s, struct err *e)
+{
+	struct rows r = { 0 };
+	char sql[64];
+
+	s->nhistory = 0;
+	if (s->tli < 2)
+		return 0;
+	snprintf(sql, sizeof sql, "TIMELINE_HISTORY %d", s->tli);
+	if (db_simple(d, &r, sql, e))
+		return -1;
+	struct row row = row_at(&r, 0);
+	take_history(row_text(&row, "content"), s);
+	rows_drop(&r);
+	return 0;
+}
+
+static const char more_sql[] =
+    "select pg_catalog.pg_is_in_recovery() as recovery,"
+    " (select timeline_id from pg_catalog.pg_control_checkpoint()) as tli,"
+    " (select sum(pg_catalog.pg_database_size(oid)) from pg_catalog.pg_database"
+    "  where datallowconn)::bigint as bytes";
+
+static int
+ask_more(struct db *d, struct standby_source *s, struct err *e)
+{
+	struct rows r = { 0 };
+
+	if (db_simple(d, &r, more_sql, e))
+		return -1;
+	struct row row = row_at(&r, 0);
+	s->recovery = row_bool(&row, "recovery");
+	s->checkpoint_tli = row_int(&row, "tli");
+	s->bytes = row_i64(&row, "bytes");
+	rows_drop(&r);
+	return 0;
+}
+
+int
+standby_identify(const struct host *h, const struct conf_upstream *up,
+    struct standby_source *s, struct err *e)
+{
+	struct db d = { 0 };
+	int rc;
+
+	memset(s, 0, sizeof *s);
+	if (open_source(h, up, &d, e))
+		return -1;
+	rc = ask_system(&d, s, e) || ask_history(&d, s, e) || ask_more(&d, s, e) ? -1 : 0;
+	db_close(&d);
+	return rc ? err_wrap(e, "ask %s:%d", up->host, up->port) : 0;
+}
+
+/* Until a promoted server has checkpointed, its control file says the old timeline, and
+ * pg_rewind finds nothing to do (facts 6.3). */
+int
+standby_source_checkpoint(const struct host *h, const struct conf_upstream *up,
+    struct standby_source *s, struct err *e)
+{
+	struct db d = { 0 };
+	struct rows r = { 0 };
+	int rc;
+
+	if (s->checkpoint_tli == s->tli)
+		return 0;
+	if (open_source(h, up, &d, e))
+		return -1;
+	d.statement_ms = CHECKPOINT_MS;
+	rc = db_simple(&d, &r, "checkpoint", e);
+	rows_drop(&r);
+	db_close(&d);
+	if (rc == 0)
+		rc = standby_identify(h, up, s, e);
+	if (rc == 0 && s->checkpoint_tli != s->tli)
+		rc = err_set(e, ERR_POSTGRES,
+		    "%s:%d is on timeline %d, but its last checkpoint on %d", up->host,
+		    up->port, s->tli, s->checkpoint_tli);
+	return rc;
+}
+
+enum standby_way
+standby_compare(const struct host_position *p, const struct standby_source *s)
+{
+	if (p->system_identifier != s->system_identifier)
+		return STANDBY_COPY;
+	if (p->tli == s->tli)
+		return p->lsn <= s->lsn ? STANDBY_FOLLOW : STANDBY_AHEAD;
+	for (int i = 0; i < s->nhistory; i++)
+		if (s->history[i].tli == p->tli)
+			return p->lsn <= s->history[i].end ? STANDBY_FOLLOW
+							   : STANDBY_REWIND;
+	return STANDBY_REWIND;
+}
