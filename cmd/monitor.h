@@ -20,9 +20,6 @@ struct monitor_home {
 	struct host host; /* embedded only */
 };
 
-/* Settings from options and file, into ctx->config and the file. run: the options that
- * create monitor insists on have defaults. */
-int monitor_settings(struct cmd_ctx *, struct err *) __attribute__((warn_unused_result));
 
 /* Everything that can be made without a running Postgres: cluster, settings, rules. */
 int monitor_home_init(struct monitor_home *, const struct config *, struct err *)
