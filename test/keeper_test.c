@@ -236,8 +236,7 @@ test_goal(void)
 	k = healthy(FSM_INIT, FSM_WAIT_STANDBY);
 	o = up(FSM_PG_DOWN);
 	o.has_data = false;
-	check(
-	    &k, &o, KEEPER_MOVE, FSM_ACT_NOTHING, FSM_WAIT_STANDBY, "waits for its turn");
+	STEP(k, o, KEEPER_MOVE, FSM_ACT_NOTHING, FSM_WAIT_STANDBY, "waits for its turn");
 	k = healthy(FSM_SECONDARY, FSM_DROPPED);
 	o = up(FSM_PG_STANDBY);
 	BEGINS(k, o, FSM_ACT_DROP, FSM_DROPPED, "leaves");
