@@ -65,7 +65,7 @@ prepare(struct cmd_ctx *x, enum node_stage *stage)
 {
 	struct config *c = &x->config;
 
-	if (load_if_any(x) == -1 || refuse_running(x) == -1 || node_options(x, c) == -1 ||
+	if (load_if_any(x) == -1 || refuse_running(x) == -1 || node_options(x) == -1 ||
 	    node_stage(c, stage, &x->err) == -1)
 		return -1;
 	if (*stage == NODE_NEW)

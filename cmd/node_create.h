@@ -7,7 +7,7 @@
 
 /* Merge the options of create postgres into the settings, and fill what can be found out.
  */
-int node_options(struct cmd_ctx *, struct config *) __attribute__((warn_unused_result));
+int node_options(struct cmd_ctx *) __attribute__((warn_unused_result));
 
 enum node_stage {
 	NODE_NEW,        /* nothing is registered */

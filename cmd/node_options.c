@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/node_create.h"
-#include "ini/file.h"
+#include "cmd/settings.h"
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
@@ -27,15 +27,10 @@ set_texts(struct cmd_ctx *x, struct config *c)
 		{ "pg_autoctl.monitor", a->monitor },
 		{ "pg_autoctl.formation", a->formation },
 		{ "pg_autoctl.name", a->name },
-		{ "pg_autoctl.hostname", a->hostname },
 		{ "pg_autoctl.monitor_password", a->monitor_password },
-		{ "postgresql.pg_ctl", a->pgctl },
 		{ "postgresql.host", a->pghost },
-		{ "postgresql.port", a->pgport },
-		{ "postgresql.listen_addresses", a->listen },
 		{ "postgresql.username", a->username },
 		{ "postgresql.dbname", a->dbname },
-		{ "postgresql.auth_method", a->auth },
 		{ "replication.maximum_backup_rate", a->backup_rate },
 		{ "replication.password", a->replication_password },
 	};
@@ -44,95 +39,6 @@ set_texts(struct cmd_ctx *x, struct config *c)
 		if (!str_empty(table[i].value) &&
 		    config_set(c, table[i].key, table[i].value, &x->err) == -1)
 			return -1;
-	return 0;
-}
-
-static int
-set_hba(struct cmd_ctx *x, struct config *c)
-{
-	const struct cmd_args *a = &x->args;
-
-	if (a->skip_pg_hba && (a->auth != NULL || a->pg_hba_lan))
-		return err_set(&x->err, ERR_USAGE,
-		    "--skip-pg-hba goes with neither --auth "
-		    "nor --pg-hba-lan");
-	if (a->skip_pg_hba)
-		return config_set(c, "postgresql.hba_level", "skip", &x->err);
-	if (a->pg_hba_lan)
-		return config_set(c, "postgresql.hba_level", "app", &x->err);
-	return 0;
-}
-
-static int
-set_own_certificate(struct cmd_ctx *x, struct config *c)
-{
-	char *cert = xasprintf("%s/server.crt", buf_peek(&x->pgdata));
-	char *key = xasprintf("%s/server.key", buf_peek(&x->pgdata));
-	int rc = 0;
-
-	if (config_set(c, "ssl.cert_file", cert, &x->err) == -1 ||
-	    config_set(c, "ssl.key_file", key, &x->err) == -1)
-		rc = -1;
-	free(cert);
-	free(key);
-	return rc;
-}
-
-static int
-set_given_file(struct cmd_ctx *x, struct config *c, const char *key, const char *path)
-{
-	struct buf b = { 0 };
-	int rc = 0;
-
-	if (str_empty(path))
-		return 0;
-	if (!file_exists(path))
-		rc = err_set(&x->err, ERR_USAGE, "%s: no such file", path);
-	else if (file_absolute(path, &b, &x->err) == -1 ||
-		 config_set(c, key, buf_peek(&b), &x->err) == -1)
-		rc = -1;
-	buf_drop(&b);
-	return rc;
-}
-
-/* One family of options at a time: a certificate of our own, given files, or none. */
-static int
-set_ssl(struct cmd_ctx *x, struct config *c)
-{
-	const struct cmd_args *a = &x->args;
-	bool files = a->server_cert || a->server_key || a->ssl_ca_file || a->ssl_crl_file;
-	const char *mode = a->no_ssl            ? "prefer"
-			   : a->ssl_self_signed ? "require"
-						: "verify-full";
-
-	if (a->ssl_self_signed + a->no_ssl + files > 1)
-		return err_set(&x->err, ERR_USAGE,
-		    "choose one of --ssl-self-signed, --no-ssl "
-		    "and files of certificates");
-	if (!a->ssl_self_signed && !a->no_ssl && !files)
-		return a->ssl_mode ? config_set(c, "ssl.sslmode", a->ssl_mode, &x->err)
-				   : 0;
-	if (files && (!a->server_cert || !a->server_key))
-		return err_set(
-		    &x->err, ERR_USAGE, "--server-cert and --server-key go together");
-	if (a->ssl_mode)
-		mode = a->ssl_mode;
-	if (a->ssl_self_signed && str_starts(mode, "verify-"))
-		return err_set(&x->err, ERR_USAGE,
-		    "--ssl-mode %s cannot hold with a self signed certificate", mode);
-	if (files && !a->ssl_ca_file && str_starts(mode, "verify-"))
-		return err_set(
-		    &x->err, ERR_USAGE, "--ssl-mode %s needs --ssl-ca-file", mode);
-	if (config_set(c, "ssl.active", a->no_ssl ? "0" : "1", &x->err) == -1 ||
-	    config_set(c, "ssl.sslmode", mode, &x->err) == -1)
-		return -1;
-	if (a->ssl_self_signed)
-		return set_own_certificate(x, c);
-	if (set_given_file(x, c, "ssl.ca_file", a->ssl_ca_file) == -1 ||
-	    set_given_file(x, c, "ssl.crl_file", a->ssl_crl_file) == -1 ||
-	    set_given_file(x, c, "ssl.cert_file", a->server_cert) == -1 ||
-	    set_given_file(x, c, "ssl.key_file", a->server_key) == -1)
-		return -1;
 	return 0;
 }
 
@@ -219,28 +125,26 @@ static int
 set_from_environment(struct cmd_ctx *x, struct config *c)
 {
 	const char *monitor = getenv("PG_AUTOCTL_MONITOR");
-	const char *port = getenv("PGPORT");
 
 	if (x->args.disable_monitor && x->args.monitor)
 		return err_set(&x->err, ERR_USAGE,
 		    "--monitor and --disable-monitor exclude each other");
 	if (x->args.disable_monitor)
 		return config_set(c, "pg_autoctl.monitor", CONFIG_NO_MONITOR, &x->err);
-	if (!x->have_config && !x->args.pgport && !str_empty(port) &&
-	    config_set(c, "postgresql.port", port, &x->err) == -1)
-		return -1;
 	if (str_empty(c->monitor) && !str_empty(monitor))
 		return config_set(c, "pg_autoctl.monitor", monitor, &x->err);
 	return 0;
 }
 
 int
-node_options(struct cmd_ctx *x, struct config *c)
+node_options(struct cmd_ctx *x)
 {
+	struct config *c = &x->config;
+
 	free(c->pgdata);
 	c->pgdata = xstrdup(buf_peek(&x->pgdata));
-	if (set_texts(x, c) == -1 || set_hba(x, c) == -1 || set_ssl(x, c) == -1 ||
-	    set_from_environment(x, c) == -1)
+	if (settings_common(x) == -1 || settings_auth(x) == -1 || settings_ssl(x) == -1 ||
+	    set_texts(x, c) == -1 || set_from_environment(x, c) == -1)
 		return -1;
 	if (str_empty(c->monitor))
 		return err_set(&x->err, ERR_USAGE,
