@@ -7,37 +7,6 @@
 
 /* clang-format off */
 /* until every command is there */
-#pragma weak cmd_monitor_run
-#pragma weak cmd_create_monitor
-#pragma weak cmd_drop_monitor
-#pragma weak cmd_node_run
-#pragma weak cmd_create_postgres
-#pragma weak cmd_drop_node
-#pragma weak cmd_run
-#pragma weak cmd_stop
-#pragma weak cmd_reload
-#pragma weak cmd_status
-#pragma weak cmd_config_get
-#pragma weak cmd_config_set
-#pragma weak cmd_config_check
-#pragma weak cmd_show_state
-#pragma weak cmd_show_events
-#pragma weak cmd_show_uri
-#pragma weak cmd_show_settings
-#pragma weak cmd_show_standby_names
-#pragma weak cmd_show_file
-#pragma weak cmd_show_fsm
-#pragma weak cmd_perform_failover
-#pragma weak cmd_perform_promotion
-#pragma weak cmd_enable_maintenance
-#pragma weak cmd_disable_maintenance
-#pragma weak cmd_get_node_priority
-#pragma weak cmd_get_node_quorum
-#pragma weak cmd_get_formation_nss
-#pragma weak cmd_set_node_priority
-#pragma weak cmd_set_node_quorum
-#pragma weak cmd_set_formation_nss
-
 
 #define AT(field) offsetof(struct cmd_args, field)
 
