@@ -96,6 +96,8 @@ monitor_uri(struct cmd_ctx *x)
 		    buf_peek(&x->cfg_path));
 	if (!str_empty(x->config.monitor))
 		buf_str(&x->uri, x->config.monitor);
+	else if (!str_empty(x->config.dburi))
+		buf_str(&x->uri, x->config.dburi);
 	return 0;
 }
 

@@ -95,6 +95,8 @@ new_settings(struct cmd_ctx *x)
 static int
 load_settings(struct cmd_ctx *x)
 {
+	if (config_path(buf_peek(&x->pgdata), CONFIG_FILE_CFG, &x->cfg_path, &x->err))
+		return -1;
 	if (!x->have_config && file_exists(buf_peek(&x->cfg_path)) && cmd_load_config(x))
 		return -1;
 	if (!x->have_config)
