@@ -389,7 +389,8 @@ collect_asks(struct node *n)
 	/* when the database does not know the timeline it cannot choose among nodes */
 	if (n->seen.valid && n->seen.tli > 1 && n->history_tli != n->seen.tli)
 		n->asks |= 1U << ASK_HISTORY;
-	if (n->k->parked && !n->svc.stop && n->k->current == FSM_MAINTENANCE)
+	if (n->k->parked && n->svc.stop == 0 && n->told == FSM_MAINTENANCE &&
+	    n->k->goal == FSM_MAINTENANCE)
 		n->asks |= 1U << ASK_UNPARK;
 	if (n->parking == 1)
 		n->asks |= 1U << ASK_PARK;

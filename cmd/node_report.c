@@ -10,6 +10,8 @@
 
 #include "ini/ban.h"
 
+#define CRASH_PAUSE_MS 2000
+
 static bool
 follows_the_named(const struct node *n)
 {
@@ -229,4 +231,7 @@ node_observe(const struct node *n, struct keeper_obs *o)
 	o->act_stale = is_stale(n);
 	o->act_final = n->work.final;
 	o->retry_in_ms = mono_between(now, n->retry_at);
+	/* one that dies again and again is not worth a busy machine */
+	if (o->crashes >= KEEPER_CRASHES_MAX && o->retry_in_ms < CRASH_PAUSE_MS)
+		o->retry_in_ms = CRASH_PAUSE_MS - mono_between(n->crash[0], now);
 }

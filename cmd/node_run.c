@@ -19,6 +19,7 @@
 #define FLUX_MS 3000         /* after a change things are looked at more often */
 #define PEERS_MS 10000       /* the others' positions, for the slots here */
 #define GENTLE_STOP_MS 30000 /* a handover that takes longer is given up */
+#define GRANT_MS 5000
 #define STOP_MS 60000
 #define CREATE_FAILS_MAX 15 /* attempts at the first state, without --run */
 #define CREATE_CONTACT_MS 60000
@@ -196,6 +197,10 @@ is_parked(struct node *n)
 		n->stop_at = mono_after(n->loop.now, GENTLE_STOP_MS);
 		log_info("asking the monitor to go on without this node");
 	}
+	/* the monitor took the request; whether it is granted shows in the goal */
+	if (n->parking == 2 && !(fsm_state_flags(n->k->goal) & ST_MAINT) &&
+	    mono_between(n->loop.now, n->stop_at) < GENTLE_STOP_MS - GRANT_MS)
+		n->parking = 3;
 	if (n->parking == 3 || mono_reached(n->loop.now, n->stop_at))
 		return true;
 	if (n->k->current != FSM_MAINTENANCE || n->k->goal != FSM_MAINTENANCE)
