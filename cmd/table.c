@@ -6,7 +6,6 @@
 #include "ini/ban.h"
 
 /* clang-format off */
-/* until every command is there */
 
 #define AT(field) offsetof(struct cmd_args, field)
 
