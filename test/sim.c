@@ -359,6 +359,7 @@ world(struct sim *s, uint64_t seed, int hosts, bool verbose)
 	for (int h = 0; h < hosts; h++) {
 		s->host[h].used = s->host[h].powered = true;
 		s->host[h].stream_from = -1;
+		s->host[h].pg = FSM_PG_DOWN;
 		s->host[h].disk.current = s->host[h].disk.goal = FSM_INIT;
 		simkeeper_start(s, h);
 		s->host[h].report_due = s->now + 200 * h;

@@ -123,7 +123,7 @@ struct sim_message {
 
 struct sim_evidence { /* what the monitor process knows of one node, in memory */
 	int64_t report_at;
-	int64_t goal_at, state_at, down_at;
+	int64_t goal_at, state_at, down_at, attached_at;
 	enum fsm_witness probe;
 	int64_t probe_ok_at, probe_next;
 	int probe_failed;

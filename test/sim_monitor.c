@@ -80,8 +80,11 @@ store_report(struct sim *s, const struct sim_message *m, struct fsm_node *n)
 		for (int i = 0; i < s->nhosts; i++) {
 			struct fsm_node *o =
 			    fsm_node_find(&s->group, s->host[i].k.node_id);
-			if (o && o != n)
+			if (o && o != n) {
 				o->attached = (m->attached >> i) & 1;
+				if (o->attached)
+					s->seen[i].attached_at = s->now;
+			}
 		}
 		s->lease_seen_at = s->now;
 	}
@@ -166,6 +169,7 @@ snapshot(const struct sim *s, struct fsm_group *g)
 		n->pg_down_age_ms = e->down_at ? s->now - e->down_at : 0;
 		n->report_age_ms = age(s, e->report_at);
 		n->heard_age_ms = s->now - n->heard_age_ms;
+		n->detached_age_ms = n->attached ? 0 : s->now - e->attached_at;
 		n->probe = e->probe;
 		n->probe_failed = e->probe_failed;
 		n->probe_ok_age_ms = e->probe_ok_at ? age(s, e->probe_ok_at) : FSM_NEVER;
