@@ -157,6 +157,7 @@ int64_t node_ping_wait_ms(const struct node *);
 /* node_work.c */
 void node_work_begin(struct node *, const struct keeper_step *);
 void node_work_abort(struct node *);
+bool node_work_moves(const struct node *);
 void node_chore_turn(struct node *);
 /* node_lease.c */
 int node_lease_open(struct node *, struct err *) __attribute__((warn_unused_result));

@@ -107,7 +107,6 @@ node_postmaster_look(struct node *n)
 {
 	struct postmaster found;
 
-	reap_orphans(n);
 	if (n->postmaster != 0)
 		return;
 	postmaster_find(&n->host, &found);
@@ -234,7 +233,7 @@ wants_slots(const struct node *n)
 	unsigned flags = fsm_state_flags(n->k->current);
 
 	/* only with a list that is known to be right: it says who is gone */
-	return n->has_peers && (flags & ST_UP) && n->work.pid == 0 &&
+	return n->has_peers && (flags & ST_UP) && !node_work_moves(n) &&
 	       mono_reached(n->loop.now, n->slots_at);
 }
 
@@ -304,6 +303,7 @@ node_local_turn(struct node *n)
 {
 	struct err e = { 0 };
 
+	reap_orphans(n);
 	if (n->postmaster == 0)
 		node_postmaster_look(n);
 	if (n->postmaster == 0)

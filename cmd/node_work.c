@@ -131,6 +131,13 @@ on_news(void *arg, int fd, short revents)
 	read_news(n);
 }
 
+/* It may move the data directory, or the door, under whoever works there too. */
+bool
+node_work_moves(const struct node *n)
+{
+	return n->work.pid != 0 && n->work.job.act != FSM_ACT_SYNC;
+}
+
 /* -- the end of it -- */
 
 static void
@@ -170,8 +177,13 @@ succeed(struct node *n)
 
 	take_result(k, job, &n->work.result);
 	reach(n, job->to);
-	if (n->work.result.promoted)
+	if (n->work.result.promoted) {
 		n->chore_due = n->chore_checkpoint = true;
+		n->pg = FSM_PG_RW; /* known before the next look */
+		n->seen.valid = false;
+	}
+	if (job->act == FSM_ACT_FOLLOW || job->act == FSM_ACT_INIT)
+		n->chore_due = true; /* the copy came with another node's rules */
 	if (!had_sysid && k->system_identifier != 0)
 		n->asks |= 1U << ASK_SYSID;
 	n->fails = 0;
@@ -315,6 +327,7 @@ begin(struct node *n, int pair[2])
 		n->retry_at = mono_after(n->loop.now, 1000);
 		return;
 	}
+	setpgid(pid, pid); /* here too: whoever comes first */
 	w->pid = pid;
 	w->fd = pair[0];
 	loop_fd(&n->loop, w->fd, POLLIN, on_news, n);
@@ -332,7 +345,7 @@ node_work_begin(struct node *n, const struct keeper_step *s)
 		n->retry_at = mono_after(n->loop.now, 1000);
 		return;
 	}
-	if (n->chore.pid != 0)
+	if (n->chore.pid != 0 && s->act != FSM_ACT_SYNC)
 		kill(-n->chore.pid, SIGKILL); /* it is due again when it ends badly */
 	memset(w, 0, sizeof *w);
 	w->job = (struct act_job){ .act = s->act,
@@ -396,7 +409,7 @@ node_chore_turn(struct node *n)
 	pid_t pid;
 
 	/* without the list of the others nobody would be let in any more */
-	if (!n->chore_due || n->chore.pid != 0 || n->work.pid != 0 || !n->seen.valid ||
+	if (!n->chore_due || n->chore.pid != 0 || node_work_moves(n) || !n->seen.valid ||
 	    !n->has_peers || mono_between(n->chore.began, n->loop.now) < CHORE_AGAIN_MS)
 		return;
 	pid = fork();
@@ -406,6 +419,7 @@ node_chore_turn(struct node *n)
 	}
 	if (pid == -1)
 		return;
+	setpgid(pid, pid);
 	n->chore_due = false;
 	n->chore.pid = pid;
 	loop_child(&n->loop, pid, chore_ended, n);
