@@ -320,19 +320,17 @@ fill_embedded(struct monitor_home *h, struct err *e)
 	return rc;
 }
 
-#define ABOUT_SQL                                                                        \
-	"select pg_is_in_recovery() as standby, "                                        \
-	"current_setting('server_version_num')::int"                                     \
-	" as version, current_user as me, current_database() as db,"                     \
-	" coalesce((select pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace " \
-	"where"                                                                          \
-	"  nspname = 'pgautofailover'), has_database_privilege(current_database(), "     \
-	"'create'))"                                                                     \
-	" as owner, exists (select from pg_catalog.pg_roles where rolname = '" NODE_ROLE \
-	"')"                                                                             \
-	" as role, (select rolsuper or rolcreaterole from pg_catalog.pg_roles where "    \
-	"rolname ="                                                                      \
-	"  current_user) as creator"
+/* clang-format off */
+#define ABOUT_SQL \
+	"select pg_is_in_recovery() as standby, current_setting('server_version_num')::int" \
+	" as version, current_user as me, current_database() as db," \
+	" coalesce((select pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace" \
+	"  where nspname = 'pgautofailover')," \
+	"  has_database_privilege(current_database(), 'create')) as owner," \
+	" exists (select from pg_catalog.pg_roles where rolname = '" NODE_ROLE "') as role," \
+	" (select rolsuper or rolcreaterole from pg_catalog.pg_roles" \
+	"  where rolname = current_user) as creator"
+/* clang-format on */
 
 static int
 check_foreign(struct db *d, const struct row *r, struct err *e)

@@ -356,7 +356,8 @@ update_health(struct monitor *m, const struct store_group *s, struct err *e)
 
 		if (x->probe.last == FSM_WITNESS_OK)
 			health = 1;
-		else if (x->probe.failed >= m->settings.health_check_max_retries)
+		else if (x->probe.failed >= m->settings.health_check_max_retries &&
+			 (x->probe.ever_ok || health != -1))
 			health = 0;
 		if (health != s->node[i].health &&
 		    store_health(&m->db, s->g.node[i].id, health, e))
@@ -698,7 +699,7 @@ tick(void *arg)
 	pm_keep(m);
 	if (!db_is_open(&m->db))
 		db_try(m);
-	if (db_is_open(&m->db) && mono_reached(now, m->list_at)) {
+	if (db_is_open(&m->db) && mono_reached(clock_mono(), m->list_at)) {
 		if (housekeeping(m, &e))
 			log_once_err(&m->trouble, LOG_LEVEL_ERROR, &e);
 		if (!service_is_ours(m->service)) {

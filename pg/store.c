@@ -185,19 +185,17 @@ take_setting(struct fsm_settings *to, const char *name, const char *text)
 }
 
 /* ALTER DATABASE ... SET reaches new sessions only, ours is old: so look it up. */
-#define SETTINGS_SQL                                                                     \
-	"with here as (select split_part(c, '=', 1) as name, substr(c, strpos(c, '=') "  \
-	"+ 1)"                                                                           \
-	" as value from pg_catalog.pg_db_role_setting s cross join unnest(s.setconfig) " \
-	"c"                                                                              \
-	" where s.setrole = 0 and s.setdatabase = (select oid from "                     \
-	"pg_catalog.pg_database"                                                         \
-	" where datname = current_database()))"                                          \
-	" select n as name, coalesce((select value from pgautofailover.setting where "   \
-	"name = n),"                                                                     \
-	" (select value from here where name = 'pgautofailover.' || n),"                 \
-	" nullif(current_setting('pgautofailover.' || n, true), '')) as value"           \
+/* clang-format off */
+#define SETTINGS_SQL \
+	"with here as (select split_part(c, '=', 1) as name, substr(c, strpos(c, '=') + 1) as value" \
+	" from pg_catalog.pg_db_role_setting s cross join unnest(s.setconfig) c where s.setrole = 0" \
+	" and s.setdatabase = (select oid from pg_catalog.pg_database where datname =" \
+	"  current_database()))" \
+	" select n as name, coalesce((select value from pgautofailover.setting where name = n)," \
+	"  (select value from here where name = 'pgautofailover.' || n)," \
+	"  nullif(current_setting('pgautofailover.' || n, true), '')) as value" \
 	" from unnest(string_to_array($1, ' ')) n"
+/* clang-format on */
 
 int
 store_settings(struct db *d, struct fsm_settings *s, struct err *e)
@@ -233,98 +231,43 @@ store_groups(struct db *d, struct rows *r, struct err *e)
 	    DB_END);
 }
 
-#define GROUP_SQL                                                                        \
-	"select g.*, f.opt_secondary, f.number_sync_standbys, " AGE(                     \
-	    "g.op_at") " as op_age, " AGE("g.op_phase_at") " as phase_age,"              \
-							   " (select count(*) from "     \
-							   "unnest(g.failovers) t "      \
-							   "where t > now() - interval " \
-							   "'5 min')"                    \
-							   " as recent,"                 \
-							   " (select string_agg(gen || " \
-							   "' ' || k || ' ' || "         \
-							   "cardinality(members) || ' "  \
-							   "' ||"                        \
-							   "  array_to_string(members, " \
-							   "' '), ' ' order by gen) "    \
-							   "from "                       \
-							   "pgautofailover.sync_config " \
-							   "c"                           \
-							   "  where c.formationid = "    \
-							   "g.formationid and "          \
-							   "c.groupid = g.groupid) as "  \
-							   "configs,"                    \
-							   " (select string_agg(tli || " \
-							   "' ' || parenttli || ' ' || " \
-							   "lsn, ' ' order by tli) from" \
-							   "  (select distinct on "      \
-							   "(h.tli) h.tli, "             \
-							   "h.parenttli, "               \
-							   "h.switchpoint_lsn - "        \
-							   "'0/0'::pg_lsn"               \
-							   "   as lsn from "             \
-							   "pgautofailover.node_"        \
-							   "timeline_history h join "    \
-							   "pgautofailover.node n"       \
-							   "   using (nodeid) where "    \
-							   "n.formationid = "            \
-							   "g.formationid and "          \
-							   "n.groupid = g.groupid"       \
-							   "   order by h.tli desc, "    \
-							   "(n.nodeid = g.writer) "      \
-							   "desc, n.nodeid limit 64) "   \
-							   "l) as lineage,"              \
-							   " (select accepted_tli from " \
-							   "pgautofailover.accepted_"    \
-							   "timeline a where"            \
-							   "  a.formationid = "          \
-							   "g.formationid and "          \
-							   "a.groupid = g.groupid and "  \
-							   "resolved_at is null"         \
-							   "  order by decided_at desc " \
-							   "limit 1) as accepted_tli,"   \
-							   " q.requestid, q.kind as "    \
-							   "request, q.nodeid as "       \
-							   "request_node, "              \
-							   "q.allow_loss, q.force"       \
-							   " from "                      \
-							   "pgautofailover.nodegroup g " \
-							   "join "                       \
-							   "pgautofailover.formation f " \
-							   "using (formationid)"         \
-							   " left join lateral (select " \
-							   "* from "                     \
-							   "pgautofailover.request q "   \
-							   "where q.outcome is null"     \
-							   "  and q.formationid = "      \
-							   "g.formationid and "          \
-							   "q.groupid = g.groupid "      \
-							   "order by requestid"          \
-							   "  limit 1) q on true"        \
-							   " where g.formationid = $1 "  \
-							   "and g.groupid = $2"
+/* clang-format off */
+#define GROUP_SQL \
+	"select g.*, f.opt_secondary, f.number_sync_standbys," \
+	" " AGE("g.op_at") " as op_age, " AGE("g.op_phase_at") " as phase_age," \
+	" (select count(*) from unnest(g.failovers) t where t > now() - interval '5 min') as recent," \
+	" (select string_agg(gen || ' ' || k || ' ' || cardinality(members) || ' ' ||" \
+	"   array_to_string(members, ' '), ' ' order by gen) from pgautofailover.sync_config c" \
+	"  where c.formationid = g.formationid and c.groupid = g.groupid) as configs," \
+	" (select string_agg(tli || ' ' || parenttli || ' ' || lsn, ' ' order by tli) from" \
+	"  (select distinct on (h.tli) h.tli, h.parenttli, h.switchpoint_lsn - '0/0'::pg_lsn as lsn" \
+	"   from pgautofailover.node_timeline_history h join pgautofailover.node n using (nodeid)" \
+	"   where n.formationid = g.formationid and n.groupid = g.groupid" \
+	"   order by h.tli desc, (n.nodeid = g.writer) desc, n.nodeid limit 64) l) as lineage," \
+	" (select accepted_tli from pgautofailover.accepted_timeline a where a.formationid =" \
+	"   g.formationid and a.groupid = g.groupid and resolved_at is null" \
+	"  order by decided_at desc limit 1) as accepted_tli," \
+	" q.requestid, q.kind as request, q.nodeid as request_node, q.allow_loss, q.force" \
+	" from pgautofailover.nodegroup g join pgautofailover.formation f using (formationid)" \
+	" left join lateral (select * from pgautofailover.request q where q.outcome is null" \
+	"  and q.formationid = g.formationid and q.groupid = g.groupid order by requestid limit 1)" \
+	"  q on true" \
+	" where g.formationid = $1 and g.groupid = $2"
+/* clang-format on */
 
-#define NODES_SQL                                                                        \
-	"select n.*, " AGE("n.goal_at") " as goal_age, " AGE(                            \
-	    "n.state_at") " as state_age, "                                              \
-			  "case when n.pg_down_at is null then 0 else " AGE(             \
-			      "n.pg_down_at") " end as down_age,"                        \
-					      " exists (select from "                    \
-					      "pg_catalog.pg_stat_activity a where "     \
-					      "a.pid = n.session_pid)"                   \
-					      " as session,"                             \
-					      " exists (select from "                    \
-					      "pgautofailover.nodegroup g join "         \
-					      "pgautofailover.node w on"                 \
-					      "  w.nodeid = g.writer cross join "        \
-					      "jsonb_array_elements(w.peers) p where"    \
-					      "  g.formationid = n.formationid and "     \
-					      "g.groupid = n.groupid and"                \
-					      "  (p ->> 'id')::bigint = n.nodeid) as "   \
-					      "attached"                                 \
-					      " from pgautofailover.node n where "       \
-					      "n.formationid = $1 and n.groupid = $2"    \
-					      " order by n.nodeid"
+/* clang-format off */
+#define NODES_SQL \
+	"select n.*, " AGE("n.goal_at") " as goal_age, " AGE("n.state_at") " as state_age," \
+	" " AGE("n.reporttime") " as report_age," \
+	" case when n.pg_down_at is null then 0 else " AGE("n.pg_down_at") " end as down_age," \
+	" exists (select from pg_catalog.pg_stat_activity a where a.pid = n.session_pid) as session," \
+	" exists (select from pgautofailover.nodegroup g" \
+	"  join pgautofailover.node w on w.nodeid = g.writer" \
+	"  cross join jsonb_array_elements(w.peers) p" \
+	"  where g.formationid = n.formationid and g.groupid = n.groupid and" \
+	"   (p ->> 'id')::bigint = n.nodeid) as attached" \
+	" from pgautofailover.node n where n.formationid = $1 and n.groupid = $2 order by n.nodeid"
+/* clang-format on */
 
 static void
 take_name(char *to, size_t size, const char *from)
@@ -559,12 +502,12 @@ store_read(struct db *d, const char *formation, int group_id,
 }
 
 /* Whoever holds a row for long (an operator's open transaction) must not hold us. */
-#define LOCK_SQL                                                                         \
-	"select m.epoch as v from pgautofailover.monitor m where m.epoch = $3 and "      \
-	"exists"                                                                         \
-	" (select from pgautofailover.nodegroup g where g.formationid = $1 and "         \
-	"g.groupid = $2)"                                                                \
+/* clang-format off */
+#define LOCK_SQL \
+	"select m.epoch as v from pgautofailover.monitor m where m.epoch = $3 and exists" \
+	" (select from pgautofailover.nodegroup g where g.formationid = $1 and g.groupid = $2)" \
 	" for key share of m"
+/* clang-format on */
 
 int
 store_lock(struct db *d, int64_t epoch, struct store_group *s, struct err *e)
@@ -672,19 +615,19 @@ store_differs(const struct store_group *before, const struct fsm_plan *plan)
 	return false;
 }
 
-#define HEAD_SQL                                                                         \
-	"update pgautofailover.nodegroup set writer = $3, term = $4, writer_tli = $5,"   \
-	" dirty = $6, lease_gen = $7, said = $8, lease_ms = $9, op_kind = $10,"          \
-	" op_planned = $11, op_maintenance = $12, op_allow_loss = $13, op_writer_gone "  \
-	"= $14,"                                                                         \
-	" op_revoked = $15, op_since = $16, op_old_writer = $17, op_candidate = $18,"    \
-	" op_preferred = $19, op_excluded = $20, op_source = $21, op_target_lsn = $22,"  \
-	" op_phase = $23, op_at = clock_timestamp() - $24::bigint * interval '1 ms',"    \
-	" op_phase_at = clock_timestamp() - $25::bigint * interval '1 ms',"              \
-	" failovers = case when $26 then (select array_agg(t) from unnest(failovers || " \
-	"now()) t"                                                                       \
-	"  where t > now() - interval '5 min') else failovers end"                       \
+/* clang-format off */
+#define HEAD_SQL \
+	"update pgautofailover.nodegroup set writer = $3, term = $4, writer_tli = $5, dirty = $6," \
+	" lease_gen = $7, said = $8, lease_ms = $9, op_kind = $10, op_planned = $11," \
+	" op_maintenance = $12, op_allow_loss = $13, op_writer_gone = $14, op_revoked = $15," \
+	" op_since = $16, op_old_writer = $17, op_candidate = $18, op_preferred = $19," \
+	" op_excluded = $20, op_source = $21, op_target_lsn = $22, op_phase = $23," \
+	" op_at = clock_timestamp() - $24::bigint * interval '1 ms'," \
+	" op_phase_at = clock_timestamp() - $25::bigint * interval '1 ms'," \
+	" failovers = case when $26 then (select array_agg(t) from unnest(failovers || now()) t" \
+	"  where t > now() - interval '5 min') else failovers end" \
 	" where formationid = $1 and groupid = $2"
+/* clang-format on */
 
 static void
 add_op(struct params *p, const struct fsm_op *o)
