@@ -61,8 +61,10 @@ static bool
 fence(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
 {
 	bool writer = is_any(k->current, ST_RW);
+	/* on the way back to being the writer, and called off there */
+	bool opened = is_any(k->current, ST_DOWN) && o->pg == FSM_PG_RW;
 
-	if ((writer || (o->working && opens(o->act))) && o->lease_left_ms <= 0)
+	if ((writer || opened || (o->working && opens(o->act))) && o->lease_left_ms <= 0)
 		return stop_now(o, s, FSM_ACT_FENCE, "the lease is over");
 	/* a standby that follows us vouches that it does not replace us; without names
 	 * the lease alone counts, and there is none while nobody could be promoted */
@@ -75,6 +77,13 @@ fence(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
 		return stop_now(
 		    o, s, FSM_ACT_FENCE, "writable, but this node is a standby");
 	return false;
+}
+
+/* These acts change a Postgres that runs: first it must. */
+static bool
+runs_first(enum fsm_act act)
+{
+	return act == FSM_ACT_SYNC || act == FSM_ACT_OPEN;
 }
 
 /* Ending what is in progress does no harm, and something else is wanted. */
@@ -92,6 +101,8 @@ is_obsolete(const struct keeper *k, const struct keeper_obs *o)
 		return false;
 	/* a copy under way is not thrown away because the next goal needs it too */
 	e = fsm_edge(k->current, k->goal);
+	if (e != NULL && runs_first(e->act) && o->act_goal == k->current)
+		return o->act != FSM_ACT_START && o->act != FSM_ACT_RESUME;
 	return e == NULL || e->act != o->act || o->act != FSM_ACT_FOLLOW;
 }
 
@@ -123,25 +134,6 @@ forbids(
 	if ((flags & EDGE_UPSTREAM) && !o->has_upstream)
 		return "the monitor has not named an upstream yet";
 	return NULL;
-}
-
-static void
-go(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
-{
-	const struct fsm_edge *e = fsm_edge(k->current, k->goal);
-	const char *why;
-
-	if (e == NULL) {
-		wait_for(s, "there is no way to the goal from here");
-		return;
-	}
-	why = forbids(k, o, e->act, e->flags);
-	if (why != NULL)
-		wait_for(s, why);
-	else if (e->act == FSM_ACT_NOTHING)
-		*s = (struct keeper_step){ KEEPER_MOVE, e->act, k->goal, NULL };
-	else
-		begin(s, e->act, k->goal, NULL);
 }
 
 /* A writer that was stopped starts only with the monitor's word, or when it died under
@@ -181,6 +173,42 @@ keep_writer(const struct keeper *k, const struct keeper_obs *o, struct keeper_st
 		begin(s, FSM_ACT_SYNC, k->current, "other standby names were granted");
 	else if (o->drift)
 		begin(s, FSM_ACT_SYNC, k->current, "the standby names were changed here");
+}
+
+static bool
+must_run_first(const struct keeper *k, const struct keeper_obs *o, enum fsm_act act,
+    struct keeper_step *s)
+{
+	if (!runs_first(act))
+		return false;
+	if (!o->pid_alive)
+		keep_running(k, o, s);
+	else if (o->pg == FSM_PG_STANDBY && is_any(k->current, ST_RW))
+		keep_writer(k, o, s);
+	else
+		return false;
+	return true;
+}
+
+static void
+go(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
+{
+	const struct fsm_edge *e = fsm_edge(k->current, k->goal);
+	const char *why;
+
+	if (e == NULL) {
+		wait_for(s, "there is no way to the goal from here");
+		return;
+	}
+	if (must_run_first(k, o, e->act, s))
+		return;
+	why = forbids(k, o, e->act, e->flags);
+	if (why != NULL)
+		wait_for(s, why);
+	else if (e->act == FSM_ACT_NOTHING)
+		*s = (struct keeper_step){ KEEPER_MOVE, e->act, k->goal, NULL };
+	else
+		begin(s, e->act, k->goal, NULL);
 }
 
 static void
