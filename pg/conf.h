@@ -67,6 +67,9 @@ void conf_auto_edit(const char *text, const char *name, const char *value, struc
 int conf_alter(struct db *, const char *name, const char *value, struct err *)
     __attribute__((warn_unused_result));
 
+/* Take out of postgresql.auto.conf what says whom to follow; no reload. */
+int conf_alter_follow(struct db *, struct err *) __attribute__((warn_unused_result));
+
 /* Would the files be read? The first complaint of pg_file_settings as an error. */
 int conf_check(struct db *, struct err *) __attribute__((warn_unused_result));
 /* What of an adopted cluster's settings is not enough; empty when all is well. Each a

@@ -20,6 +20,7 @@ struct hba {
 	const struct peer *peer; /* the other nodes of the group */
 	int npeers;
 	const char *monitor_host; /* NULL: no monitor */
+	bool made; /* the cluster is of our making: --username may come from our host */
 };
 
 /*
@@ -31,8 +32,8 @@ struct hba {
 int hba_update(const struct host *, const struct hba *, struct err *)
     __attribute__((warn_unused_result));
 
-/* A monitor's: autoctl_node may come from the local network (or from anywhere we listen
- * when the local network is not known). 1: changed, 0: same. */
+/* A monitor's: autoctl_node may come from the local network (a warning when that is not
+ * known). 1: changed, 0: same. */
 int hba_monitor(const struct host *, struct err *) __attribute__((warn_unused_result));
 
 /*
@@ -42,10 +43,13 @@ int hba_monitor(const struct host *, struct err *) __attribute__((warn_unused_re
  */
 int hba_close(const struct host *, struct err *) __attribute__((warn_unused_result));
 int hba_open(const struct host *, struct err *) __attribute__((warn_unused_result));
+/* Only the rules, written and in force; sessions stay. */
+int hba_door(const struct host *, bool closed, struct err *)
+    __attribute__((warn_unused_result));
 bool hba_is_closed(const struct host *);
 
-/* Our block is kept where a copy or a rewind brings the source's file: take it before,
- * put it back after. */
+/* Our block is kept where a copy or a rewind brings the source's file: take it before
+ * (nothing when there is no file), put it back after; the door is open then. */
 int hba_take(const struct host *, struct buf *, struct err *)
     __attribute__((warn_unused_result));
 int hba_put(const struct host *, const struct buf *, struct err *)
