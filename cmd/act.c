@@ -115,6 +115,8 @@ note_cluster(struct act_job *job, struct act_message *done, struct err *e)
 	if (setup_control(job->host, &c, e) == -1)
 		return -1;
 	done->system_identifier = c.system_identifier;
+	done->control_version = c.control_version;
+	done->catalog_version = c.catalog_version;
 	return 0;
 }
 

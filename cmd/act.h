@@ -48,7 +48,9 @@ struct act_message {
 	bool applied;       /* the wanted configuration is in force, confirmed */
 	int64_t applied_gen;
 	bool promoted;              /* on a new timeline: it wants a checkpoint soon */
-	uint64_t system_identifier; /* 0: not looked at */
+	uint64_t system_identifier; /* 0: not looked at; else these too */
+	uint32_t control_version;
+	uint32_t catalog_version;
 };
 
 /* Run it here, in this process; fills what was reached. -1 with the error. */

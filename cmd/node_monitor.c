@@ -229,7 +229,7 @@ got_refusal(struct node *n, struct err *e)
 		log_error("this node is not known to the monitor any more");
 		log_hint("run autoctl drop node on this host to clean up, or create "
 			 "postgres to register again");
-		n->exit_kind = ERR_FATAL;
+		n->exit_kind = ERR_SYSTEM;
 		n->leave = true;
 	}
 	if (asked == ASK_LISTEN)

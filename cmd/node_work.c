@@ -141,16 +141,24 @@ node_work_moves(const struct node *n)
 /* -- the end of it -- */
 
 static void
-take_result(struct keeper *k, const struct act_job *job, const struct act_message *m)
+take_result(struct node *n, const struct act_job *job, const struct act_message *m)
 {
+	struct keeper *k = n->k;
+
 	if (m->stopped) {
 		k->stopped_term = job->keeper.term;
 		k->final_lsn = m->final_lsn;
 	}
 	if (m->applied)
 		k->applied_gen = m->applied_gen;
-	if (m->system_identifier != 0)
-		k->system_identifier = m->system_identifier;
+	if (m->system_identifier == 0)
+		return;
+	if (k->system_identifier == 0)
+		n->asks |= 1U << ASK_SYSID;
+	k->system_identifier = m->system_identifier;
+	n->state.pg_version = n->host.version / 100;
+	n->state.control_version = m->control_version;
+	n->state.catalog_version = m->catalog_version;
 }
 
 /* What a node fences by itself is its goal too, until the monitor says another. */
@@ -172,10 +180,8 @@ static void
 succeed(struct node *n)
 {
 	const struct act_job *job = &n->work.job;
-	struct keeper *k = n->k;
-	bool had_sysid = k->system_identifier != 0;
 
-	take_result(k, job, &n->work.result);
+	take_result(n, job, &n->work.result);
 	reach(n, job->to);
 	if (n->work.result.promoted) {
 		n->chore_due = n->chore_checkpoint = true;
@@ -184,8 +190,6 @@ succeed(struct node *n)
 	}
 	if (job->act == FSM_ACT_FOLLOW || job->act == FSM_ACT_INIT)
 		n->chore_due = true; /* the copy came with another node's rules */
-	if (!had_sysid && k->system_identifier != 0)
-		n->asks |= 1U << ASK_SYSID;
 	n->fails = 0;
 	n->error[0] = '\0';
 	node_save(n);
