@@ -21,12 +21,12 @@
 /* who has data of this group and can tell how much of it */
 #define ELECTORS (STANDBYS | PROMOTING | B(MAINTENANCE) | B(DEMOTED) | LEAVING)
 
-#define W_SERVES                                                                         \
-	{                                                                                \
-		.reported = SERVING, .goal = SERVING, .need = N(OK)                      \
-	}
-
 /* clang-format off */
+#define W_SERVES { .reported = SERVING, .goal = SERVING, .need = N(OK) }
+/* ... or is coming back, and may need its standbys to complete that */
+#define W_RUNS { .reported = SERVING | LEAVING | B(DEMOTED) | B(PREPARE_MAINTENANCE), \
+	.goal = SERVING, .need = N(OK) }
+
 const struct fsm_rule fsm_rule_list[] = {
 
 /* ---- what operators ask for ---- */
@@ -347,13 +347,13 @@ const struct fsm_rule fsm_rule_list[] = {
 { 381, 0,
 	.deny = G(RUNNING),
 	.x = { .reported = B(REPORT_LSN) | B(JOIN_SECONDARY), .need = N(STABLE) | N(LEASED), .deny = N(WRITER) },
-	.w = W_SERVES,
+	.w = W_RUNS,
 	.to = { .x = FSM_SECONDARY },
 	.why = "X follows the primary W" },
 { 383, 0,
 	.deny = G(RUNNING),
 	.x = { .reported = B(DEMOTED), .need = N(STABLE), .deny = N(WRITER) },
-	.w = W_SERVES,
+	.w = W_RUNS,
 	.to = { .x = FSM_CATCHINGUP },
 	.why = "X joins the primary W as a standby" },
 { 385, 0,
