@@ -100,16 +100,24 @@ act_sync(struct sim *s, int h)
 	}
 }
 
+/* The names are in force from the first commit; who confirms them comes back only now. */
 static enum sim_result
 act_resume(struct sim *s, int h)
 {
 	struct sim_host *x = &s->host[h];
+	enum sim_result r;
 
 	if (x->act.phase == 0 && x->pg == FSM_PG_STANDBY)
 		simpg_stop(s, h, true);
-	if (x->act.phase == 0 && x->pg == FSM_PG_DOWN)
+	if (x->act.phase == 0 && x->pg == FSM_PG_DOWN) {
 		x->guarded = false;
-	return act_sync(s, h);
+		simpg_names(s, h, &x->act.config);
+	}
+	x->act.phase = 1;
+	if ((r = running(s, h)) != SIM_DONE)
+		return r;
+	x->door_closed = false;
+	return x->pg == FSM_PG_RW ? SIM_DONE : SIM_FAILED;
 }
 
 /* End recovery: with the door closed, or open at once (to single). */
@@ -132,7 +140,8 @@ promote(struct sim *s, int h, bool closed)
 	}
 	if (!closed) {
 		x->door_closed = false;
-		x->k.applied_gen = x->act.config.gen;
+		if (x->act.config.k == 0)
+			x->k.applied_gen = x->act.config.gen;
 	}
 	return SIM_DONE;
 }
@@ -303,13 +312,16 @@ act_follow(struct sim *s, int h)
 	default:
 		if (running(s, h) == SIM_FAILED)
 			return SIM_FAILED;
+		if (there && x->pg == FSM_PG_STANDBY &&
+		    wal_common(&x->wal, &s->host[u].wal) < x->wal.end) {
+			x->act.phase = 0;
+			return wait_ms(s, x, 10, 40);
+		}
 		if (x->pg == FSM_PG_STANDBY && x->act.to == FSM_CATCHINGUP)
 			return SIM_DONE;
 		if (x->stream_from == u && there &&
 		    wal_uid(&x->wal) == wal_uid(&s->host[u].wal))
 			return SIM_DONE;
-		if (there && wal_common(&x->wal, &s->host[u].wal) < x->wal.end)
-			x->act.phase = 0;
 		return wait_ms(s, x, 10, 40);
 	}
 }
