@@ -7,11 +7,8 @@
 
 #include "cmd/cmd.h"
 #include "cmd/service.h"
-#include "ini/file.h"
+#include "cmd/setup.h"
 #include "ini/log.h"
-#include "pg/host.h"
-#include "pg/postmaster.h"
-#include "pg/setup.h"
 
 #include "ini/ban.h"
 
@@ -66,94 +63,54 @@ cmd_reload(struct cmd_ctx *x)
 	return 0;
 }
 
-static const char *
-postgres_status(const struct postmaster *p)
-{
-	if (!p->pid)
-		return "unknown";
-	return p->status[0] ? p->status : "starting";
-}
-
-static void
-control_json(struct cmd_ctx *x, const struct host *h, struct buf *b)
-{
-	struct control c;
-
-	(void)x;
-	if (setup_control(h, &c, NULL))
-		return;
-	buf_printf(b,
-	    "        \"control\": {\n            \"version\": %u,\n"
-	    "            \"catalog_version\": %u,\n            \"system_identifier\": "
-	    "\"%llu\"\n"
-	    "        },\n",
-	    c.control_version, c.catalog_version,
-	    (unsigned long long)c.system_identifier);
-}
-
-static void
-status_json(
-    struct cmd_ctx *x, const struct host *h, const struct postmaster *p, pid_t pid)
+static int
+status_json(struct cmd_ctx *x, const struct show_setup *s, pid_t pid)
 {
 	struct buf b = { 0 };
+	struct buf path = { 0 };
+	int rc = config_path(buf_peek(&x->pgdata), CONFIG_FILE_PID, &path, &x->err);
 
-	buf_str(&b, "{\n    \"postgres\": {\n        \"pgdata\": ");
-	buf_json(&b, h->pgdata);
-	buf_str(&b, ",\n        \"pg_ctl\": ");
-	buf_json(&b, x->config.pg_ctl);
-	buf_printf(&b, ",\n        \"version\": %d,\n        \"host\": ", h->version);
-	buf_json(&b, p->sockdir);
-	buf_printf(&b,
-	    ",\n        \"port\": %d,\n        \"proxyport\": 0,\n        \"pid\": %d,\n"
-	    "        \"in_recovery\": %s,\n",
-	    x->config.port, (int)p->pid,
-	    strcmp(p->status, "standby") == 0 ? "true" : "false");
-	control_json(x, h, &b);
-	buf_printf(&b,
-	    "        \"postmaster\": {\n            \"status\": \"%s\"\n        }\n    "
-	    "},\n",
-	    postgres_status(p));
-	buf_printf(&b,
-	    "    \"pg_autoctl\": {\n        \"pid\": %d,\n        \"status\": \"%s\",\n"
-	    "        \"pgdata\": ",
-	    (int)pid, pid ? "running" : "stale");
-	buf_json(&b, h->pgdata);
-	buf_str(&b, ",\n        \"version\": ");
-	buf_json(&b, AUTOCTL_VERSION);
-	buf_str(&b, ",\n        \"semId\": 0,\n        \"services\": []\n    }\n}");
-	puts(buf_peek(&b));
+	if (rc == 0) {
+		buf_str(&b, "{\n    \"postgres\": ");
+		show_setup_json(s, "    ", &b);
+		buf_str(&b, ",\n    \"pg_autoctl\": ");
+		show_pid_json(buf_peek(&path), true, pid, "    ", &b);
+		buf_str(&b, "\n}");
+		puts(buf_peek(&b));
+	}
+	buf_drop(&path);
 	buf_drop(&b);
+	return rc;
 }
 
 int
 cmd_status(struct cmd_ctx *x)
 {
-	struct host h;
-	struct postmaster p = { 0 };
+	struct show_setup s;
+	const char *status;
 	pid_t pid = 0;
 	int found;
 
-	if (cmd_load_config(x) || host_init(&h, &x->config, 0, &x->err))
+	if (cmd_load_config(x) || show_setup_look(&s, &x->config, &x->err))
 		return -1;
-	if (setup_find(&h, &x->err))
-		err_clear(&x->err);
-	postmaster_find(&h, &p);
-	found = service_find(h.pgdata, &pid, &x->err);
-	if (found < 0)
+	found = service_find(buf_peek(&x->pgdata), &pid, &x->err);
+	if (found < 0 || (x->args.json && status_json(x, &s, found ? pid : 0)))
 		return -1;
-	if (x->args.json)
-		status_json(x, &h, &p, found ? pid : 0);
 	if (!found) {
-		err_set(&x->err, ERR_STATE, "%s: no service is running", h.pgdata);
-		if (p.pid)
+		err_set(&x->err, ERR_STATE, "%s: no service is running",
+		    buf_peek(&x->pgdata));
+		if (s.postmaster.pid)
 			err_detail(&x->err,
-			    "Postgres is running all the same, process %d", (int)p.pid);
+			    "Postgres is running all the same, process %d",
+			    (int)s.postmaster.pid);
 		return -1;
 	}
-	log_info("the service of %s is running, process %d", h.pgdata, (int)pid);
-	if (strcmp(p.status, "ready") != 0 && strcmp(p.status, "standby") != 0)
+	log_info(
+	    "the service of %s is running, process %d", buf_peek(&x->pgdata), (int)pid);
+	status = show_setup_status(&s);
+	if (strcmp(status, "ready") != 0 && strcmp(status, "standby") != 0)
 		return err_set(&x->err, ERR_PGCTL, "%s: Postgres is not ready (%s)",
-		    h.pgdata, postgres_status(&p));
-	log_info("Postgres is %s, process %d", p.status, (int)p.pid);
+		    buf_peek(&x->pgdata), status);
+	log_info("Postgres is %s, process %d", status, (int)s.postmaster.pid);
 	return 0;
 }

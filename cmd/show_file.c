@@ -7,6 +7,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/out.h"
+#include "cmd/setup.h"
 #include "ini/file.h"
 #include "pg/statefile.h"
 
@@ -129,6 +130,11 @@ contents(struct cmd_ctx *x, enum config_file which, const char *path)
 		if (which == CONFIG_FILE_CFG && x->args.json) {
 			config_dump_json(&x->config, &b);
 			rc = 0;
+		} else if (which == CONFIG_FILE_PID && x->args.json) {
+			pid_t pid = 0;
+			rc = file_pid(path, &pid, &x->err);
+			show_pid_json(path, false, pid, "", &b);
+			buf_char(&b, '\n');
 		} else
 			rc = file_read(path, &b, &x->err);
 		if (rc == 0)
