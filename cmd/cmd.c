@@ -202,6 +202,17 @@ cmd_seconds(struct cmd_ctx *x, const char *option, const char *value, int64_t df
 	return 0;
 }
 
+/* PG_AUTOCTL_MONITOR says whom to ask; formation, group and name may still be those of
+ * the node whose directory PGDATA is, if it is one. */
+static void
+local_defaults(struct cmd_ctx *x)
+{
+	if (!buf_len(&x->pgdata) || !getenv("PG_AUTOCTL_MONITOR"))
+		return;
+	if (cmd_load_config(x))
+		err_clear(&x->err);
+}
+
 static int
 set_up(struct cmd_ctx *x)
 {
@@ -215,6 +226,8 @@ set_up(struct cmd_ctx *x)
 	}
 	if ((flags & CMD_CONFIG) && cmd_load_config(x))
 		return -1;
+	if ((flags & CMD_MONITOR) && !x->args.monitor)
+		local_defaults(x);
 	if ((flags & CMD_KEEPER) && x->config.kind != CONFIG_KEEPER)
 		return err_set(&x->err, ERR_CONFIG,
 		    "%s is a monitor's: run this on a node", buf_peek(&x->pgdata));

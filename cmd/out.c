@@ -64,13 +64,9 @@ print_cell(const struct out *o, int c, const char *text, int w)
 		putchar('\n');
 }
 
-void
-out_print(struct out *o)
+static void
+print_titles(const struct out *o, const int *w)
 {
-	int w[OUT_COLUMNS_MAX];
-
-	for (int c = 0; c < o->ncolumns; c++)
-		w[c] = width(o, c);
 	for (int c = 0; c < o->ncolumns; c++)
 		print_cell(o, c, o->column[c].title, w[c]);
 	for (int c = 0; c < o->ncolumns; c++) {
@@ -79,12 +75,57 @@ out_print(struct out *o)
 			putchar('-');
 	}
 	putchar('\n');
+}
+
+static void
+print_rows(const struct out *o, const int *w)
+{
 	for (size_t i = 0; i < o->n; i++) {
 		int c = (int)(i % (size_t)o->ncolumns);
 		print_cell(o, c, o->cell[i], w[c]);
 	}
+}
+
+static void
+widths(const struct out *o, int *w)
+{
+	for (int c = 0; c < o->ncolumns; c++)
+		w[c] = width(o, c);
+}
+
+void
+out_print(struct out *o)
+{
+	int w[OUT_COLUMNS_MAX];
+
+	widths(o, w);
+	print_titles(o, w);
+	print_rows(o, w);
 	putchar('\n');
 	out_drop(o);
+}
+
+void
+out_begin(const struct out *o)
+{
+	int w[OUT_COLUMNS_MAX];
+
+	widths(o, w);
+	print_titles(o, w);
+}
+
+void
+out_flush(struct out *o)
+{
+	const struct out_column *column = o->column;
+	int ncolumns = o->ncolumns;
+	int w[OUT_COLUMNS_MAX];
+
+	widths(o, w);
+	print_rows(o, w);
+	fflush(stdout);
+	out_drop(o);
+	out_init(o, column, ncolumns);
 }
 
 void

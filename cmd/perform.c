@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cmd/cmd.h"
+#include "cmd/out.h"
 #include "ini/clock.h"
 #include "ini/log.h"
 #include "ini/str.h"
@@ -29,11 +30,20 @@ struct waiting {
 
 /* -- the table that grows: one line for each change -- */
 
+enum { COL_TIME, COL_NAME, COL_NODE, COL_HOST, COL_CURRENT, COL_ASSIGNED, COLUMNS };
+
 struct transitions {
 	int64_t last; /* event id */
+	struct out_column column[COLUMNS];
+	struct out out;
 	bool titled;
 };
 
+static const char nodes_sql[] =
+    "select coalesce(max(length(nodename)), 0) as name, "
+    "coalesce(max(length(nodehost || ':' || nodeport)), 0) as host, "
+    "(select coalesce(max(eventid), 0) from pgautofailover.event) as event "
+    "from pgautofailover.node where formationid = $1 and groupid = $2::int";
 static const char events_sql[] =
     "select eventid, to_char(eventtime, 'HH24:MI:SS') as at, nodename, groupid, nodeid, "
     "nodehost, nodeport, reportedstate, goalstate from pgautofailover.event "
@@ -41,17 +51,26 @@ static const char events_sql[] =
     "eventid";
 
 static int
-begin_transitions(struct cmd_ctx *x, struct transitions *t)
+begin_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions *t)
 {
+	static const struct out_column column[COLUMNS] = { { "Time", 8, false },
+		{ "Name", 4, false }, { "Node", 5, false }, { "Host:Port", 10, false },
+		{ "Current State", 19, false }, { "Assigned State", 19, false } };
 	struct rows r = { 0 };
+	char group[16];
 
-	*t = (struct transitions){ 0 };
-	if (db_query(&x->monitor, &x->err, &r,
-		"select coalesce(max(eventid), 0) as id from pgautofailover.event",
-		DB_END))
+	memset(t, 0, sizeof *t);
+	memcpy(t->column, column, sizeof column);
+	out_init(&t->out, t->column, COLUMNS);
+	snprintf(group, sizeof group, "%d", w->group);
+	if (db_query(&x->monitor, &x->err, &r, nodes_sql, w->formation, group, DB_END))
 		return -1;
 	struct row row = row_at(&r, 0);
-	t->last = row_i64(&row, "id");
+	t->last = row_i64(&row, "event");
+	if (row_int(&row, "name") > t->column[COL_NAME].width)
+		t->column[COL_NAME].width = row_int(&row, "name");
+	if (row_int(&row, "host") > t->column[COL_HOST].width)
+		t->column[COL_HOST].width = row_int(&row, "host");
 	rows_drop(&r);
 	return 0;
 }
@@ -68,24 +87,20 @@ show_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions 
 		&x->monitor, &x->err, &r, events_sql, w->formation, group, last, DB_END))
 		return -1;
 	if (r.count && !t->titled)
-		printf("%8s | %-10s | %6s | %21s | %19s | %19s\n"
-		       "---------+------------+--------+-----------------------+---------"
-		       "----------"
-		       "--+--------------------\n",
-		    "Time", "Name", "Node", "Host:Port", "Current State",
-		    "Assigned State");
+		out_begin(&t->out);
 	t->titled |= r.count > 0;
 	for (int i = 0; i < r.count; i++) {
 		struct row row = row_at(&r, i);
-		char where[300];
 		t->last = row_i64(&row, "eventid");
-		snprintf(where, sizeof where, "%s:%s", row_text(&row, "nodehost"),
+		out_cell(&t->out, "%s", row_text(&row, "at"));
+		out_cell(&t->out, "%s", row_text(&row, "nodename"));
+		out_cell(&t->out, "%s", row_text(&row, "nodeid"));
+		out_cell(&t->out, "%s:%s", row_text(&row, "nodehost"),
 		    row_text(&row, "nodeport"));
-		printf("%8s | %-10s | %6s | %21s | %19s | %19s\n", row_text(&row, "at"),
-		    row_text(&row, "nodename"), row_text(&row, "nodeid"), where,
-		    row_text(&row, "reportedstate"), row_text(&row, "goalstate"));
+		out_cell(&t->out, "%s", row_text(&row, "reportedstate"));
+		out_cell(&t->out, "%s", row_text(&row, "goalstate"));
 	}
-	fflush(stdout);
+	out_flush(&t->out);
 	rows_drop(&r);
 	return 0;
 }
@@ -100,10 +115,10 @@ is_reached(struct cmd_ctx *x, const struct waiting *w, bool *yes)
 	snprintf(node, sizeof node, "%lld", (long long)w->node);
 	snprintf(other, sizeof other, "%lld", (long long)w->not_node);
 	if (db_query(&x->monitor, &x->err, &r,
-		"select 1 from pgautofailover.node where formationid = $1 and groupid = "
-		"$2::int "
-		"and reportedstate = goalstate and goalstate = any(string_to_array($3, ' "
-		"')) "
+		"select 1 from pgautofailover.node "
+		"where formationid = $1 and groupid = $2::int "
+		"and reportedstate = goalstate "
+		"and goalstate = any(string_to_array($3, ' ')) "
 		"and ($4::bigint = 0 or nodeid = $4::bigint) and nodeid <> $5::bigint",
 		w->formation, group, w->states, node, other, DB_END))
 		return -1;
@@ -162,9 +177,8 @@ writer_of(struct cmd_ctx *x, int group, int64_t *id)
 
 	snprintf(g, sizeof g, "%d", group);
 	if (db_query(&x->monitor, &x->err, &r,
-		"select writer from pgautofailover.nodegroup where formationid = $1 and "
-		"groupid = "
-		"$2::int",
+		"select writer from pgautofailover.nodegroup "
+		"where formationid = $1 and groupid = $2::int",
 		buf_peek(&x->formation), g, DB_END))
 		return -1;
 	*id = 0;
@@ -176,13 +190,12 @@ writer_of(struct cmd_ctx *x, int group, int64_t *id)
 	return 0;
 }
 
-static int
-refused(struct cmd_ctx *x, const struct store_outcome *o)
+/* A request that was taken may come with a word of warning. */
+static void
+say_warning(const struct store_outcome *o)
 {
 	if (o->text[0])
 		log_warn("%s", o->text);
-	(void)x;
-	return 0;
 }
 
 int
@@ -198,7 +211,7 @@ cmd_perform_failover(struct cmd_ctx *x)
 
 	if (wait_option(x, &ms) || cmd_group(x, &w.group) ||
 	    writer_of(x, w.group, &w.not_node) || store_listen(&x->monitor, &x->err) ||
-	    begin_transitions(x, &t))
+	    begin_transitions(x, &w, &t))
 		return -1;
 	snprintf(group, sizeof group, "%d", w.group);
 	if (x->args.allow_data_loss &&
@@ -209,7 +222,7 @@ cmd_perform_failover(struct cmd_ctx *x)
 		"select pgautofailover.perform_failover($1, $2::int)", w.formation, group,
 		DB_END))
 		return -1;
-	refused(x, &o);
+	say_warning(&o);
 	/* the new primary first, then the old one is a standby again */
 	w.states = w.not_node ? "primary" : w.states;
 	return wait_for(x, &w, &t, ms);
@@ -229,9 +242,8 @@ node_by_name(struct cmd_ctx *x, int64_t *id, int *group, const char **name)
 		return err_hint(&x->err, "give --name");
 	}
 	if (db_query(&x->monitor, &x->err, &r,
-		"select nodeid, groupid from pgautofailover.node where formationid = $1 "
-		"and "
-		"nodename = $2",
+		"select nodeid, groupid from pgautofailover.node "
+		"where formationid = $1 and nodename = $2",
 		buf_peek(&x->formation), *name, DB_END))
 		return -1;
 	if (r.count == 0) {
@@ -264,13 +276,13 @@ cmd_perform_promotion(struct cmd_ctx *x)
 		return -1;
 	}
 	if (wait_option(x, &ms) || store_listen(&x->monitor, &x->err) ||
-	    begin_transitions(x, &t))
+	    begin_transitions(x, &w, &t))
 		return -1;
 	if (store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
 		"select pgautofailover.perform_promotion($1, $2)", w.formation, name,
 		DB_END))
 		return -1;
-	refused(x, &o);
+	say_warning(&o);
 	return wait_for(x, &w, &t, ms);
 }
 
@@ -290,33 +302,65 @@ own_node(struct cmd_ctx *x, struct statefile *s)
 	return rc;
 }
 
+/* The monitor's word on the node: is it known, is it there already? */
 static int
-maintenance(
-    struct cmd_ctx *x, const char *sql, const char *states, int64_t ms, const char *what)
+node_is(struct cmd_ctx *x, const char *id, const char *state, bool *yes)
+{
+	struct rows r = { 0 };
+
+	if (db_query(&x->monitor, &x->err, &r,
+		"select reportedstate = $2 and goalstate = $2 as yes "
+		"from pgautofailover.node where nodeid = $1::bigint",
+		id, state, DB_END))
+		return -1;
+	if (r.count == 0) {
+		rows_drop(&r);
+		return err_set(&x->err, ERR_MONITOR,
+		    "the monitor does not know this node any more (node %s)", id);
+	}
+	struct row row = row_at(&r, 0);
+	*yes = row_bool(&row, "yes");
+	rows_drop(&r);
+	return 0;
+}
+
+static int
+maintenance(struct cmd_ctx *x, const char *sql, struct waiting *w, int64_t ms)
 {
 	struct statefile s;
 	struct store_outcome o;
 	struct transitions t;
-	struct waiting w = {
-		.formation = x->config.formation, .states = states, .what = what
-	};
 	char id[24];
+	bool already = false;
 
 	if (own_node(x, &s))
 		return -1;
-	w.node = s.keeper.node_id;
-	w.group = s.keeper.group_id;
-	snprintf(id, sizeof id, "%lld", (long long)w.node);
-	if (store_listen(&x->monitor, &x->err) || begin_transitions(x, &t) ||
+	w->formation = x->config.formation;
+	w->node = s.keeper.node_id;
+	w->group = s.keeper.group_id;
+	snprintf(id, sizeof id, "%lld", (long long)w->node);
+	if (node_is(x, id, w->states, &already))
+		return -1;
+	if (already) {
+		log_info("already done: %s", w->what);
+		return 0;
+	}
+	if (store_listen(&x->monitor, &x->err) || begin_transitions(x, w, &t) ||
 	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS, sql, id, DB_END))
 		return -1;
-	refused(x, &o);
-	return wait_for(x, &w, &t, ms);
+	say_warning(&o);
+	if (wait_for(x, w, &t, ms) == 0)
+		return 0;
+	if (x->err.kind == ERR_SYSTEM)
+		x->err.kind = ERR_MONITOR;
+	return -1;
 }
 
 int
 cmd_enable_maintenance(struct cmd_ctx *x)
 {
+	struct waiting w = { .states = "maintenance",
+		.what = "the node is in maintenance" };
 	struct statefile s;
 	bool writer;
 
@@ -328,13 +372,16 @@ cmd_enable_maintenance(struct cmd_ctx *x)
 		    "this node is the primary: maintenance means a failover");
 		return err_hint(&x->err, "give --allow-failover");
 	}
-	return maintenance(x, "select pgautofailover.start_maintenance($1::bigint)",
-	    "maintenance", writer ? 180000 : WAIT_MS, "the node is in maintenance");
+	return maintenance(x, "select pgautofailover.start_maintenance($1::bigint)", &w,
+	    writer ? 180000 : WAIT_MS);
 }
 
 int
 cmd_disable_maintenance(struct cmd_ctx *x)
 {
-	return maintenance(x, "select pgautofailover.stop_maintenance($1::bigint)",
-	    "secondary primary wait_primary single", WAIT_MS, "the node is back");
+	struct waiting w = { .states = "secondary primary wait_primary single",
+		.what = "the node is back" };
+
+	return maintenance(
+	    x, "select pgautofailover.stop_maintenance($1::bigint)", &w, WAIT_MS);
 }

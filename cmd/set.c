@@ -56,11 +56,9 @@ get_node(struct cmd_ctx *x, const char *column, const char *key)
 	if (own_name(x, &name))
 		return -1;
 	if (db_query(&x->monitor, &x->err, &r,
-		"select candidatepriority as priority, case when replicationquorum then "
-		"'true' "
-		"else 'false' end as quorum from pgautofailover.node where formationid = "
-		"$1 and "
-		"nodename = $2",
+		"select candidatepriority as priority, "
+		"case when replicationquorum then 'true' else 'false' end as quorum "
+		"from pgautofailover.node where formationid = $1 and nodename = $2",
 		buf_peek(&x->formation), name, DB_END))
 		return -1;
 	if (r.count == 0)
@@ -94,9 +92,8 @@ cmd_get_formation_nss(struct cmd_ctx *x)
 	struct rows r = { 0 };
 
 	if (db_query(&x->monitor, &x->err, &r,
-		"select number_sync_standbys as n from pgautofailover.formation where "
-		"formationid "
-		"= $1",
+		"select number_sync_standbys as n from pgautofailover.formation "
+		"where formationid = $1",
 		buf_peek(&x->formation), DB_END))
 		return -1;
 	if (r.count == 0) {
@@ -110,6 +107,14 @@ cmd_get_formation_nss(struct cmd_ctx *x)
 	return 0;
 }
 
+/* Groups of more than one node whose writer has yet to take something over. */
+static const char settling_sql[] =
+    "select 1 from pgautofailover.nodegroup g "
+    "left join pgautofailover.node n on n.nodeid = g.writer "
+    "where g.formationid = $1 and (select count(*) from pgautofailover.node m "
+    "where m.formationid = g.formationid and m.groupid = g.groupid) > 1 "
+    "and (g.dirty or 'apply_settings' in (n.goalstate, n.reportedstate))";
+
 /* Until the primary has taken the new settings over: no group is dirty or on its way. */
 static int
 settle(struct cmd_ctx *x)
@@ -120,16 +125,7 @@ settle(struct cmd_ctx *x)
 	bool waiting = true;
 
 	while (waiting) {
-		if (db_query(&x->monitor, &x->err, &r,
-			"select 1 from pgautofailover.nodegroup g left join "
-			"pgautofailover.node n "
-			"on n.nodeid = g.writer where g.formationid = $1 and (select "
-			"count(*) from "
-			"pgautofailover.node m where m.formationid = g.formationid and "
-			"m.groupid = "
-			"g.groupid) > 1 and (g.dirty or 'apply_settings' in "
-			"(n.goalstate, "
-			"n.reportedstate))",
+		if (db_query(&x->monitor, &x->err, &r, settling_sql,
 			buf_peek(&x->formation), DB_END))
 			return -1;
 		waiting = r.count > 0;
@@ -165,10 +161,6 @@ set_node(struct cmd_ctx *x, const char *sql, const char *value, const char *key)
 int
 cmd_set_node_priority(struct cmd_ctx *x)
 {
-	int n;
-
-	if (str_int_between(x->word[0], 0, 100, &n, &x->err))
-		return err_wrap(&x->err, "candidate-priority");
 	return set_node(x,
 	    "select pgautofailover.set_node_candidate_priority($1, $2, $3::int)",
 	    x->word[0], "candidate-priority");
@@ -180,26 +172,48 @@ cmd_set_node_quorum(struct cmd_ctx *x)
 	bool on;
 
 	if (str_bool(x->word[0], &on, &x->err))
-		return err_wrap(&x->err, "replication-quorum");
+		return -1;
 	return set_node(x,
 	    "select pgautofailover.set_node_replication_quorum($1, $2, $3::bool)",
 	    on ? "true" : "false", "replication-quorum");
+}
+
+/* {"number-sync-standbys": 1, "synchronous_standby_names": "..."}: what it came to. */
+static int
+print_nss(struct cmd_ctx *x)
+{
+	struct rows r = { 0 };
+	struct buf b = { 0 };
+
+	if (!x->args.json) {
+		puts(x->word[0]);
+		return 0;
+	}
+	if (db_query(&x->monitor, &x->err, &r,
+		"select pgautofailover.synchronous_standby_names($1) as names",
+		buf_peek(&x->formation), DB_END))
+		return -1;
+	struct row row = row_at(&r, 0);
+	buf_printf(&b,
+	    "{\n    \"number-sync-standbys\": %s,\n    \"synchronous_standby_names\": ",
+	    x->word[0]);
+	buf_json(&b, row_text(&row, "names"));
+	printf("%s\n}\n", buf_peek(&b));
+	buf_drop(&b);
+	rows_drop(&r);
+	return 0;
 }
 
 int
 cmd_set_formation_nss(struct cmd_ctx *x)
 {
 	struct store_outcome o;
-	int n;
 
-	if (str_int_between(x->word[0], 0, 1000, &n, &x->err))
-		return err_wrap(&x->err, "number-sync-standbys");
 	if (store_listen(&x->monitor, &x->err) ||
 	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
 		"select pgautofailover.set_formation_number_sync_standbys($1, $2::int)",
 		buf_peek(&x->formation), x->word[0], DB_END) ||
 	    settle(x))
 		return -1;
-	print_value(x, NULL, "number-sync-standbys", x->word[0]);
-	return 0;
+	return print_nss(x);
 }

@@ -30,7 +30,7 @@ const struct cmd_opt cmd_options[] = {
 { 'C', "pgctl", "<path>", "pg_ctl of the Postgres version to use", CMD_TEXT, AT(pgctl) },
 { 'l', "listen", "<addresses>", "listen_addresses of Postgres (default: *)", CMD_TEXT, AT(listen) },
 { 'U', "username", "<role>", "superuser to create for the application", CMD_TEXT, AT(username) },
-{ 'd', "dbname", "<name>", "database to create for the application (default: postgres)", CMD_TEXT, AT(dbname) },
+{ 'd', "dbname", "<database>", "database to create for the application (default: postgres)", CMD_TEXT, AT(dbname) },
 { 'A', "auth", "<method>", "pg_hba.conf method for the connections between hosts", CMD_TEXT, AT(auth) },
 { 'S', "skip-pg-hba", NULL, "leave pg_hba.conf alone", CMD_FLAG, AT(skip_pg_hba) },
 { 'L', "pg-hba-lan", NULL, "also let the local network connect to the database", CMD_FLAG, AT(pg_hba_lan) },
