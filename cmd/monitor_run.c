@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
@@ -649,6 +650,8 @@ pm_serve(void *arg, int fd, short revents)
 	(void)revents;
 	loop_fd(&m->loop, fd, 0, NULL, NULL);
 	close(fd);
+	/* ours to bury when this process started it: the next one minds the corpse */
+	waitpid(m->pm.pid, NULL, WNOHANG);
 	m->pm_fd = -1;
 	m->pm_at = clock_mono();
 	if (!m->leaving)
