@@ -75,6 +75,9 @@ fsm_edge(enum fsm_state from, enum fsm_state to)
 	if (fsm_broken_guards >> FSM_GUARD_STOP_FROM_ANYWHERE & 1 &&
 	    from == FSM_WAIT_PRIMARY && fsm_state_flags(to) & ST_DOWN)
 		return NULL;
+	if (fsm_broken_guards >> FSM_GUARD_SELF_FENCE_RETURNS & 1 &&
+	    from == FSM_DEMOTE_TIMEOUT && fsm_state_flags(to) & ST_RW)
+		return NULL;
 	for (size_t i = 0; i < fsm_edge_count; i++)
 		if (fsm_edge_list[i].to == to && fsm_edge_list[i].from >> from & 1)
 			return &fsm_edge_list[i];

@@ -193,16 +193,22 @@ facts_class_sync(const struct fsm_group *g)
 bool
 facts_promised(const struct fsm_group *g, const struct fsm_node *n)
 {
-	return g->op.kind != FSM_OP_NONE && n->promise_term >= g->op.since;
+	int64_t since = facts_guard(FSM_GUARD_PROMISES_OF_THIS_OP) ? g->op.since : 1;
+
+	return g->op.kind != FSM_OP_NONE && n->promise_term >= since;
 }
 
 bool
 facts_stopped(const struct fsm_group *g, const struct fsm_node *n)
 {
+	int64_t since = g->term;
+
 	if (n->goal == FSM_DROPPED &&
 	    (n->reported == FSM_DROPPED || !facts_guard(FSM_GUARD_REMOVED_STOPS)))
 		return true;
-	return n->stopped_term >= (g->op.kind == FSM_OP_NONE ? g->term : g->op.since);
+	if (g->op.kind != FSM_OP_NONE)
+		since = g->op.since;
+	return n->stopped_term >= (facts_guard(FSM_GUARD_STOPS_OF_THIS_OP) ? since : 1);
 }
 
 bool
@@ -380,11 +386,9 @@ node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f
 	       if_true(v == FSM_VERDICT_DOWN, FACT_DOWN) | if_true(stable, FACT_STABLE) |
 	       if_true(frozen && facts_guard(FSM_GUARD_FROZEN_UNTIL_SEEN), FACT_FROZEN) |
 	       if_true(aside, FACT_ASIDE) | if_true(facts_stopped(g, n), FACT_STOPPED) |
-	       if_true(facts_promised(g, n), FACT_PROMISED) |
-	       if_true(spent && facts_guard(FSM_GUARD_GIVE_UP_CANDIDATE), FACT_SPENT) |
+	       if_true(facts_promised(g, n), FACT_PROMISED) | if_true(spent, FACT_SPENT) |
 	       if_true(is_listed(g, n->id), FACT_LISTED) |
-	       if_true(n->reported != n->goal && !fsm_edge(n->reported, n->goal) &&
-			   facts_guard(FSM_GUARD_SELF_FENCE_RETURNS),
+	       if_true(n->reported != n->goal && !fsm_edge(n->reported, n->goal),
 		   FACT_NO_WAY) |
 	       if_true(!n->lost || facts_due(&f->wake_ms, n->state_age_ms, HOLD_MS),
 		   FACT_HELD);
@@ -494,8 +498,9 @@ of_operation(const struct fsm_group *g, struct facts *f)
 	bool is_drained = running && drained(g, &f->wake_ms);
 	bool ready = op->planned ? is_drained : c && facts_promised(g, c);
 	fsm_facts facts =
-	    if_true(running && facts_guard(FSM_GUARD_OP_IS_OBJECT), GROUP_RUNNING) |
-	    if_true(open, GROUP_OPENED) |
+	    if_true(running, GROUP_RUNNING) | if_true(open, GROUP_OPENED) |
+	    if_true(
+		(running || open) && facts_guard(FSM_GUARD_OP_IS_OBJECT), GROUP_BUSY) |
 	    if_true(op->kind == FSM_OP_SWITCH, GROUP_SWITCH) |
 	    if_true(op->kind == FSM_OP_ELECT, GROUP_ELECT) |
 	    if_true(running && c, GROUP_CANDIDATE) | if_true(is_drained, GROUP_DRAINED) |

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL */
-/* What the brain knows: states, the snapshot of a group, the plan that is decided on it. */
+/* What the brain knows: states, the snapshot of a group, the plan that is decided on it.
+ */
 #ifndef FSM_FSM_H
 #define FSM_FSM_H
 
@@ -14,24 +15,24 @@
  * decision depends on, and can be stored and decided again.
  */
 
-#define FSM_NODES_MAX 32	/* nodes of one group; sets of nodes are bits of a uint32_t */
-#define FSM_CONFIGS_MAX 8	/* configurations possibly in force at once */
-#define FSM_LINEAGE_MAX 64	/* timelines a group remembers */
-#define FSM_STEPS_MAX 128	/* rule firings of one decision */
+#define FSM_NODES_MAX 32   /* nodes of one group; sets of nodes are bits of a uint32_t */
+#define FSM_CONFIGS_MAX 8  /* configurations possibly in force at once */
+#define FSM_LINEAGE_MAX 64 /* timelines a group remembers */
+#define FSM_STEPS_MAX 128  /* rule firings of one decision */
 #define FSM_NAME_MAX 64
 #define FSM_TEXT_MAX 256
 #define FSM_NEVER INT64_MAX
 
 enum fsm_state_flags {
-	ST_RW = 1 << 0,		/* accepts writes */
-	ST_UP = 1 << 1,		/* Postgres must run */
-	ST_DOWN = 1 << 2,	/* Postgres must not run */
-	ST_STANDBY = 1 << 3,	/* in recovery */
-	ST_WAS_RW = 1 << 4,	/* a former writer on its way out */
-	ST_PROMOTING = 1 << 5,	/* the candidate of an operation */
-	ST_MAINT = 1 << 6,	/* counts as being in maintenance */
-	ST_HANDS_OFF = 1 << 7,	/* the keeper neither starts nor stops Postgres */
-	ST_SELF = 1 << 8,	/* a keeper may go there by itself */
+	ST_RW = 1 << 0,        /* accepts writes */
+	ST_UP = 1 << 1,        /* Postgres must run */
+	ST_DOWN = 1 << 2,      /* Postgres must not run */
+	ST_STANDBY = 1 << 3,   /* in recovery */
+	ST_WAS_RW = 1 << 4,    /* a former writer on its way out */
+	ST_PROMOTING = 1 << 5, /* the candidate of an operation */
+	ST_MAINT = 1 << 6,     /* counts as being in maintenance */
+	ST_HANDS_OFF = 1 << 7, /* the keeper neither starts nor stops Postgres */
+	ST_SELF = 1 << 8,      /* a keeper may go there by itself */
 	ST_DEPRECATED = 1 << 9
 };
 
@@ -61,19 +62,26 @@ struct fsm_guard_info {
 };
 extern const struct fsm_guard_info fsm_guard_list[FSM_GUARD_COUNT];
 
-#define FSM_BIT(s) (UINT32_C(1) << FSM_##s)	/* a mask of states */
+#define FSM_BIT(s) (UINT32_C(1) << FSM_##s) /* a mask of states */
 #define FSM_ANY ((UINT32_C(1) << FSM_STATE_COUNT) - 1)
 
 /* What a keeper says of its Postgres. */
-enum fsm_pg { FSM_PG_UNKNOWN, FSM_PG_DOWN, FSM_PG_STARTING, FSM_PG_STANDBY, FSM_PG_RW, FSM_PG_COUNT };
+enum fsm_pg {
+	FSM_PG_UNKNOWN,
+	FSM_PG_DOWN,
+	FSM_PG_STARTING,
+	FSM_PG_STANDBY,
+	FSM_PG_RW,
+	FSM_PG_COUNT
+};
 
 /* What a witness says: a probe, or a standby's keeper about the writer. */
 enum fsm_witness {
-	FSM_WITNESS_NONE,	/* nothing was asked yet */
-	FSM_WITNESS_OK,		/* it answered */
-	FSM_WITNESS_REJECT,	/* a postmaster is there but lets nobody in (57P03) */
-	FSM_WITNESS_REFUSED,	/* positive evidence: refused, reset or closed */
-	FSM_WITNESS_SILENT,	/* nothing came back within the deadline */
+	FSM_WITNESS_NONE,    /* nothing was asked yet */
+	FSM_WITNESS_OK,      /* it answered */
+	FSM_WITNESS_REJECT,  /* a postmaster is there but lets nobody in (57P03) */
+	FSM_WITNESS_REFUSED, /* positive evidence: refused, reset or closed */
+	FSM_WITNESS_SILENT,  /* nothing came back within the deadline */
 	FSM_WITNESS_COUNT
 };
 
@@ -82,51 +90,52 @@ enum fsm_verdict { FSM_VERDICT_OK, FSM_VERDICT_SUSPECT, FSM_VERDICT_DOWN };
 struct fsm_node {
 	int64_t id;
 	char name[FSM_NAME_MAX];
-	int priority;		/* 0: never promoted */
+	int priority; /* 0: never promoted */
 	bool quorum;
 
 	enum fsm_state reported;
 	enum fsm_state goal;
-	int64_t goal_seq;	/* + 1 with every assignment */
-	int64_t seen_seq;	/* the last goal_seq its keeper said it has seen */
-	int64_t goal_age_ms;	/* since the goal was assigned */
-	int64_t state_age_ms;	/* since reported changed */
+	int64_t goal_seq;     /* + 1 with every assignment */
+	int64_t seen_seq;     /* the last goal_seq its keeper said it has seen */
+	int64_t goal_age_ms;  /* since the goal was assigned */
+	int64_t state_age_ms; /* since reported changed */
 
 	enum fsm_pg pg;
-	bool pg_retrying;	/* down, and its keeper is restarting it in place */
-	int64_t pg_down_age_ms;	/* since its keeper last said it was up; 0 when up */
+	bool pg_retrying;       /* down, and its keeper is restarting it in place */
+	int64_t pg_down_age_ms; /* since its keeper last said it was up; 0 when up */
 	bool has_data;
 	int tli;
-	uint64_t lsn;		/* writer: flushed; standby: greatest(received, replayed) */
-	int64_t promise_term;	/* it takes no WAL of an older term, durably */
+	uint64_t lsn;         /* writer: flushed; standby: greatest(received, replayed) */
+	int64_t promise_term; /* it takes no WAL of an older term, durably */
 	int promise_tli;
 	uint64_t promise_lsn;
-	int64_t stopped_term;	/* stopped, and will not be started for a term <= this */
-	uint64_t final_lsn;	/* of a clean stop: end of the shutdown record; else 0 */
-	int64_t applied_gen;	/* configuration confirmed in force (writer) */
-	int lease_gen;		/* the lease mode its keeper works under */
+	int64_t stopped_term; /* stopped, and will not be started for a term <= this */
+	uint64_t final_lsn;   /* of a clean stop: end of the shutdown record; else 0 */
+	int64_t applied_gen;  /* configuration confirmed in force (writer) */
+	int lease_gen;        /* the lease mode its keeper works under */
 
-	int64_t upstream_id;	/* whom it follows, 0 nobody */
-	bool streaming;		/* walreceiver streams, on the upstream's timeline */
-	bool attached;		/* by the writer's word: its walsender streams */
-	int64_t detached_age_ms; /* since the writer last saw it attached; 0 while it is */
-	bool lost;		/* it failed as a secondary: it must hold before it counts again */
-	enum fsm_witness heard;	/* the writer, by a standby's keeper */
-	int64_t heard_age_ms;	/* since the writer last answered this keeper */
+	int64_t upstream_id; /* whom it follows, 0 nobody */
+	bool streaming;      /* walreceiver streams, on the upstream's timeline */
+	bool attached;       /* by the writer's word: its walsender streams */
+	int64_t
+	    detached_age_ms; /* since the writer last saw it attached; 0 while it is */
+	bool lost; /* it failed as a secondary: it must hold before it counts again */
+	enum fsm_witness heard; /* the writer, by a standby's keeper */
+	int64_t heard_age_ms;   /* since the writer last answered this keeper */
 
-	int64_t report_age_ms;	/* since its last report was seen arriving */
-	bool session;		/* its keeper's session on the monitor is open */
-	enum fsm_witness probe;	/* the monitor's last finished probe of its Postgres */
+	int64_t report_age_ms;   /* since its last report was seen arriving */
+	bool session;            /* its keeper's session on the monitor is open */
+	enum fsm_witness probe;  /* the monitor's last finished probe of its Postgres */
 	int64_t probe_ok_age_ms; /* since a probe last succeeded */
-	int probe_failed;	/* probes failed in a row */
-	int fails;		/* failed attempts of the current act */
-	bool dead;		/* in a plan: delete the row */
+	int probe_failed;        /* probes failed in a row */
+	int fails;               /* failed attempts of the current act */
+	bool dead;               /* in a plan: delete the row */
 };
 
 /* One value of synchronous_standby_names that was granted to the writer. */
 struct fsm_config {
 	int64_t gen;
-	int k;			/* 0: '' */
+	int k; /* 0: '' */
 	int n;
 	int64_t member[FSM_NODES_MAX]; /* node ids, by priority descending, then id */
 };
@@ -136,20 +145,20 @@ enum fsm_op_kind { FSM_OP_NONE, FSM_OP_SWITCH, FSM_OP_ELECT, FSM_OP_KIND_COUNT }
 /* The operation in progress: what would otherwise be guessed from pairs of states. */
 struct fsm_op {
 	enum fsm_op_kind kind;
-	bool planned;		/* the old writer is asked to drain first */
-	bool maintenance;	/* ... because it goes to maintenance */
-	bool allow_loss;	/* the operator accepts to lose writes; sticky */
-	bool writer_gone;	/* the old writer was removed */
-	bool revoked;		/* the old writer gets no more lease */
-	int64_t since;		/* the term it opened with: promises and stops of it count */
+	bool planned;     /* the old writer is asked to drain first */
+	bool maintenance; /* ... because it goes to maintenance */
+	bool allow_loss;  /* the operator accepts to lose writes; sticky */
+	bool writer_gone; /* the old writer was removed */
+	bool revoked;     /* the old writer gets no more lease */
+	int64_t since;    /* the term it opened with: promises and stops of it count */
 	int64_t old_writer;
-	int64_t candidate;	/* 0 while none is chosen */
-	int64_t preferred;	/* by the operator */
+	int64_t candidate; /* 0 while none is chosen */
+	int64_t preferred; /* by the operator */
 	int64_t excluded;
-	int64_t source;		/* fast_forward: fetch from this node */
-	uint64_t target_lsn;	/* the candidate must reach it before it is promoted */
+	int64_t source;      /* fast_forward: fetch from this node */
+	uint64_t target_lsn; /* the candidate must reach it before it is promoted */
 	int64_t age_ms;
-	int64_t phase_age_ms;	/* since the last phase began; see monitor.c */
+	int64_t phase_age_ms; /* since the last phase began; see monitor.c */
 	int phase;
 };
 
@@ -162,7 +171,7 @@ struct fsm_lineage {
 enum fsm_request_kind {
 	FSM_REQ_NONE,
 	FSM_REQ_FAILOVER,
-	FSM_REQ_PROMOTION,	/* of node */
+	FSM_REQ_PROMOTION, /* of node */
 	FSM_REQ_MAINTENANCE_ON,
 	FSM_REQ_MAINTENANCE_OFF,
 	FSM_REQ_REMOVE,
@@ -174,7 +183,7 @@ enum fsm_outcome { FSM_OUTCOME_PENDING, FSM_OUTCOME_DONE, FSM_OUTCOME_REFUSED };
 struct fsm_request {
 	int64_t id;
 	enum fsm_request_kind kind;
-	int64_t node;		/* 0: none is named */
+	int64_t node; /* 0: none is named */
 	bool allow_loss;
 	bool force;
 	enum fsm_outcome outcome; /* written by monitor_decide() */
@@ -193,22 +202,23 @@ struct fsm_group {
 	char formation[FSM_NAME_MAX];
 	int group_id;
 	bool secondary_allowed;
-	int nss;		/* number_sync_standbys */
-	int64_t writer;		/* who may write, 0 nobody */
-	int64_t term;		/* + 1 whenever somebody else is to write */
+	int nss;        /* number_sync_standbys */
+	int64_t writer; /* who may write, 0 nobody */
+	int64_t term;   /* + 1 whenever somebody else is to write */
 	struct fsm_op op;
-	bool dirty;		/* settings changed, the writer was not told yet */
-	int nconfigs;		/* configurations possibly in force, by gen; the last is wanted */
+	bool dirty;   /* settings changed, the writer was not told yet */
+	int nconfigs; /* configurations possibly in force, by gen; the last is wanted */
 	struct fsm_config config[FSM_CONFIGS_MAX];
-	int lease_gen;		/* odd: the writer's lease is finite */
-	int64_t lease_age_ms;	/* since the last renewal the writer may hold, as seen here */
-	int accepted_tli;	/* pinned by the operator, 0 none */
-	int writer_tli;		/* timeline of the writer of this term, 0 unknown */
+	int lease_gen; /* odd: the writer's lease is finite */
+	int64_t
+	    lease_age_ms; /* since the last renewal the writer may hold, as seen here */
+	int accepted_tli; /* pinned by the operator, 0 none */
+	int writer_tli;   /* timeline of the writer of this term, 0 unknown */
 	int nlineage;
 	struct fsm_lineage lineage[FSM_LINEAGE_MAX];
-	int64_t watch_age_ms;	/* since this monitor watches without a pause */
-	int recent_failovers;	/* automatic ones in the last 5 minutes */
-	int said;		/* the rule whose message was given last, so that it is given once */
+	int64_t watch_age_ms; /* since this monitor watches without a pause */
+	int recent_failovers; /* automatic ones in the last 5 minutes */
+	int said; /* the rule whose message was given last, so that it is given once */
 	struct fsm_settings settings;
 	struct fsm_request request;
 	int n;
@@ -225,10 +235,10 @@ struct fsm_step {
 };
 
 struct fsm_plan {
-	struct fsm_group next;	/* what is to be stored */
+	struct fsm_group next; /* what is to be stored */
 	int nsteps;
 	struct fsm_step step[FSM_STEPS_MAX];
-	int64_t wake_in_ms;	/* decide again by then, even if nothing happens */
+	int64_t wake_in_ms; /* decide again by then, even if nothing happens */
 };
 
 /* An edge: how a keeper gets from any state of a mask to a goal. */
@@ -240,10 +250,10 @@ struct fsm_edge {
 };
 
 enum fsm_edge_flags {
-	EDGE_OPENS = 1 << 0,	/* may make the node writable */
-	EDGE_CLOSES = 1 << 1,	/* ends writes */
-	EDGE_LONG = 1 << 2,	/* may take minutes, reports progress */
-	EDGE_UPSTREAM = 1 << 3	/* needs to know the upstream */
+	EDGE_OPENS = 1 << 0,   /* may make the node writable */
+	EDGE_CLOSES = 1 << 1,  /* ends writes */
+	EDGE_LONG = 1 << 2,    /* may take minutes, reports progress */
+	EDGE_UPSTREAM = 1 << 3 /* needs to know the upstream */
 };
 
 /* names.c: both ways; _find returns -1 when there is no such name. */
@@ -263,12 +273,12 @@ const char *fsm_witness_name(enum fsm_witness);
 int fsm_witness_find(const char *name);
 
 struct fsm_setting_info {
-	const char *name;	/* without the prefix pgautofailover. */
-	const char *unit;	/* "ms", "B", "bool", "" */
+	const char *name; /* without the prefix pgautofailover. */
+	const char *unit; /* "ms", "B", "bool", "" */
 	int64_t dflt;
 	int64_t min;
 	const char *text;
-	size_t offset;		/* of an int64_t in struct fsm_settings */
+	size_t offset; /* of an int64_t in struct fsm_settings */
 };
 extern const struct fsm_setting_info fsm_setting_list[];
 extern const size_t fsm_setting_count;
@@ -298,16 +308,16 @@ extern unsigned long long fsm_broken_guards;
 /* facts.c */
 enum fsm_verdict facts_verdict(const struct fsm_group *, const struct fsm_node *);
 bool facts_class_sync(const struct fsm_group *);
-bool facts_safe_to_open(const struct fsm_group *);	/* fsm.md 5.6 */
+bool facts_safe_to_open(const struct fsm_group *); /* fsm.md 5.6 */
 
 /* elect.c */
 enum elect_kind { ELECT_WAIT, ELECT_NONE, ELECT_WINNER };
 struct elect_result {
 	enum elect_kind kind;
 	int64_t winner;
-	int64_t source;		/* who holds the most advanced position */
+	int64_t source; /* who holds the most advanced position */
 	uint64_t target_lsn;
-	char why[FSM_TEXT_MAX];	/* who is waited for, or why nobody can be chosen */
+	char why[FSM_TEXT_MAX]; /* who is waited for, or why nobody can be chosen */
 };
 void elect(const struct fsm_group *, struct elect_result *);
 
@@ -326,7 +336,8 @@ extern const size_t fsm_rule_count;
 const struct fsm_rule *fsm_rule_at(size_t i);
 const struct fsm_rule *fsm_rule_find(int id);
 int fsm_rule_id(const struct fsm_rule *);
-const char *fsm_rule_section(const struct fsm_rule *);	/* api_triggered, early_checks, reporting_node, primary_node, waiting */
+const char *fsm_rule_section(const struct fsm_rule
+	*); /* api_triggered, early_checks, reporting_node, primary_node, waiting */
 const char *fsm_rule_why(const struct fsm_rule *);
 
 #endif

@@ -5,7 +5,8 @@
 
 #include "fsm/fsm.h"
 
-/* What a keeper remembers over a restart: it is in the state file, fsynced before it acts. */
+/* What a keeper remembers over a restart: it is in the state file, fsynced before it
+ * acts. */
 struct keeper {
 	int64_t node_id;
 	int group_id;
@@ -13,8 +14,8 @@ struct keeper {
 	enum fsm_state current;
 	enum fsm_state goal;
 	int64_t goal_seq;
-	int64_t term;		/* of the goal */
-	int64_t epoch;		/* replies of a lower one are refused */
+	int64_t term;  /* of the goal */
+	int64_t epoch; /* replies of a lower one are refused */
 	int64_t promise_term;
 	int promise_tli;
 	uint64_t promise_lsn;
@@ -22,62 +23,66 @@ struct keeper {
 	uint64_t final_lsn;
 	int64_t applied_gen;
 	int lease_gen;
-	bool rewinding;		/* pg_rewind began and did not finish: the directory must not start */
-	bool parked;		/* maintenance entered by a graceful stop */
+	bool rewinding; /* pg_rewind began and did not finish: the directory must not
+			   start */
+	bool parked;    /* maintenance entered by a graceful stop */
 
 	/* not stored */
-	int64_t wanted_gen;	/* of the last reply */
+	int64_t wanted_gen; /* of the last reply */
 	bool planned;
-	bool contact;		/* the monitor answered since this process started */
+	bool contact; /* the monitor answered since this process started */
 	int fails;
 };
 
 /* What is seen of the host and of the monitor now. */
 struct keeper_obs {
 	enum fsm_pg pg;
-	bool pid_alive;		/* a postmaster process is there */
-	bool was_up;		/* this process saw it writable, and did not stop it since */
+	bool pid_alive; /* a postmaster process is there */
+	bool was_up;    /* this process saw it writable, and did not stop it since */
 	bool has_data;
-	bool sync;		/* synchronous_standby_names is not empty in Postgres */
-	bool drift;		/* ... and not what was applied: somebody edited it */
+	bool sync;  /* synchronous_standby_names is not empty in Postgres */
+	bool drift; /* ... and not what was applied: somebody edited it */
 	bool streaming;
-	int64_t apart_ms;	/* a standby: since it last streamed; 0 when it does */
-	enum fsm_witness heard;	/* a standby: the writer, by our own ping */
-	bool has_upstream;	/* the monitor named one, and it is not us */
-	bool upstream_ok;	/* Postgres is configured to follow that one */
-	bool shutting_down;	/* this keeper was asked to stop */
-	bool told;		/* the monitor answered a report of the current state */
-	int64_t contact_age_ms;	/* since the last good reply was *asked for*, or our start */
-	int64_t lease_left_ms;	/* FSM_NEVER: unlimited */
-	int64_t vouched_age_ms;	/* since a standby that could replace us was last seen attached */
-	int64_t partition_ms;	/* network_partition_timeout */
-	int64_t down_age_ms;	/* since Postgres was last seen up; 0 when up */
-	int64_t grace_ms;	/* restart_grace */
-	int crashes;		/* in the last KEEPER_CRASH_MS */
-	bool working;		/* an act is in progress */
-	enum fsm_act act;	/* which */
+	int64_t apart_ms;       /* a standby: since it last streamed; 0 when it does */
+	enum fsm_witness heard; /* a standby: the writer, by our own ping */
+	bool has_upstream;      /* the monitor named one, and it is not us */
+	bool upstream_ok;       /* Postgres is configured to follow that one */
+	bool shutting_down;     /* this keeper was asked to stop */
+	bool told;              /* the monitor answered a report of the current state */
+	int64_t
+	    contact_age_ms; /* since the last good reply was *asked for*, or our start */
+	int64_t lease_left_ms;   /* FSM_NEVER: unlimited */
+	int64_t vouched_age_ms;  /* since a standby that could replace us was last seen
+				    attached */
+	int64_t partition_ms;    /* network_partition_timeout */
+	int64_t down_age_ms;     /* since Postgres was last seen up; 0 when up */
+	int64_t grace_ms;        /* restart_grace */
+	int crashes;             /* in the last KEEPER_CRASH_MS */
+	bool working;            /* an act is in progress */
+	enum fsm_act act;        /* which */
 	enum fsm_state act_goal; /* and for which goal */
-	bool act_stale;		/* what it was begun with (upstream, target, names) has changed */
-	bool act_final;		/* it said that there is no way back */
-	int64_t retry_in_ms;	/* > 0: the last attempt failed, wait this long */
+	bool act_stale; /* what it was begun with (upstream, target, names) has changed */
+	bool act_final; /* it said that there is no way back */
+	int64_t retry_in_ms; /* > 0: the last attempt failed, wait this long */
 };
 
-#define KEEPER_CRASHES_MAX 3	/* a Postgres that dies so often ... */
-#define KEEPER_CRASH_MS 20000	/* ... in this time is down, not restarting */
-#define KEEPER_APART_MS 3000	/* a standby that does not stream for this long is led back */
+#define KEEPER_CRASHES_MAX 3  /* a Postgres that dies so often ... */
+#define KEEPER_CRASH_MS 20000 /* ... in this time is down, not restarting */
+#define KEEPER_APART_MS                                                                  \
+	3000 /* a standby that does not stream for this long is led back */
 
 enum keeper_do {
-	KEEPER_WAIT,		/* nothing to do now */
-	KEEPER_BEGIN,		/* begin act toward state */
-	KEEPER_ABORT,		/* end the act in progress: it serves no goal any more */
-	KEEPER_MOVE,		/* no work needed: state is reached */
-	KEEPER_EXIT		/* dropped, and the monitor knows: leave */
+	KEEPER_WAIT,  /* nothing to do now */
+	KEEPER_BEGIN, /* begin act toward state */
+	KEEPER_ABORT, /* end the act in progress: it serves no goal any more */
+	KEEPER_MOVE,  /* no work needed: state is reached */
+	KEEPER_EXIT   /* dropped, and the monitor knows: leave */
 };
 
 struct keeper_step {
 	enum keeper_do what;
 	enum fsm_act act;
-	enum fsm_state to;	/* the state that is reached when the act succeeds */
+	enum fsm_state to; /* the state that is reached when the act succeeds */
 	const char *why;
 };
 

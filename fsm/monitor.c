@@ -533,8 +533,9 @@ fires(const struct work *w, const struct fsm_rule *r, const struct cast *a)
 		return false;
 	if (r->flags & RULE_SAY)
 		return true;
-	if (!r->effects && !changes(w, a->x, r->to.x) && !changes(w, a->w, r->to.w) &&
-	    !changes(w, a->c, r->to.c))
+	if (!changes(w, a->x, r->to.x) && !changes(w, a->w, r->to.w) &&
+	    !changes(w, a->c, r->to.c) &&
+	    !(r->effects & (r->to.x || r->to.w || r->to.c ? DO_ANSWER : ~0U)))
 		return false;
 	return (a->x < 0 || assignable(w, r, a->x, r->to.x)) &&
 	       (a->w < 0 || assignable(w, r, a->w, r->to.w)) &&
@@ -548,7 +549,8 @@ find_cast(const struct work *w, const struct fsm_rule *r, struct cast *a)
 	bool group = (r->flags & RULE_GROUP) || is_empty(&r->x);
 
 	*a = (struct cast){ group ? w->f.writer : 0, w->f.writer, w->f.candidate };
-	if (!has(w->f.group, r->need, r->deny))
+	if (!has(w->f.group, r->need, r->deny) ||
+	    (r->guard && !facts_guard((enum fsm_guard)(r->guard - 1))))
 		return false;
 	if (group)
 		return fires(w, r, a);

@@ -8,6 +8,7 @@
 #define B(s) (UINT32_C(1) << FSM_##s)
 #define N(f) (UINT64_C(1) << FACT_##f)
 #define G(f) (UINT64_C(1) << GROUP_##f)
+#define GUARDS(g) .guard = 1 + FSM_GUARD_##g
 #define NOT(mask) (FSM_ANY & ~(mask))
 
 /* the writer's states while it is at work */
@@ -19,7 +20,9 @@
 	    B(JOIN_SECONDARY))
 #define PROMOTING (B(PREPARE_PROMOTION) | B(STOP_REPLICATION) | B(FAST_FORWARD))
 /* who has data of this group and can tell how much of it */
-#define ELECTORS (STANDBYS | PROMOTING | B(MAINTENANCE) | B(DEMOTED) | LEAVING)
+#define ELECTORS                                                                         \
+	((STANDBYS & ~B(JOIN_SECONDARY)) | PROMOTING | B(MAINTENANCE) | B(DEMOTED) |     \
+	    LEAVING)
 
 /* clang-format off */
 #define W_SERVES { .reported = SERVING, .goal = SERVING, .need = N(OK) }
@@ -107,7 +110,7 @@ const struct fsm_rule fsm_rule_list[] = {
 
 { 131, RULE_PREEMPT | RULE_OPERATOR,
 	.need = G(REQ_OFF) | G(ALONE),
-	.x = { .reported = B(MAINTENANCE) | B(PREPARE_MAINTENANCE), .need = N(TARGET) | N(WRITER) | N(STABLE) },
+	.x = { .reported = B(PREPARE_MAINTENANCE), .need = N(TARGET) | N(WRITER) | N(STABLE) },
 	.to = { .x = FSM_SINGLE },
 	.effects = DO_CLOSE | DO_TERM | DO_ANSWER,
 	.why = "maintenance of X ends, it is alone" },
@@ -143,6 +146,7 @@ const struct fsm_rule fsm_rule_list[] = {
 	.effects = DO_REGISTER,
 	.why = "X is new, the group has data" },
 { 207, RULE_PREEMPT,
+	GUARDS(SELF_FENCE_RETURNS),
 	.x = { .goal = NOT(B(DROPPED) | B(DEMOTED)), .need = N(NO_WAY), .deny = N(WRITER) },
 	.to = { .x = FSM_DEMOTED },
 	.effects = DO_DROP_CANDIDATE,
@@ -154,18 +158,20 @@ const struct fsm_rule fsm_rule_list[] = {
 	.effects = DO_CLOSE | DO_TERM,
 	.why = "X is the only node left" },
 { 211, 0,
+	GUARDS(SELF_FENCE_RETURNS),
 	.deny = G(RUNNING),
 	.x = { .reported = B(DRAINING) | B(DEMOTE_TIMEOUT) | B(DEMOTED), .goal = RW, .need = N(WRITER) | N(STOPPED) },
 	.effects = DO_TERM,
 	.why = "X had stopped by itself and was not replaced: it may write again" },
 { 213, 0,
+	GUARDS(SELF_FENCE_RETURNS),
 	.deny = G(RUNNING),
-	.x = { .reported = LEAVING | B(DEMOTED) | B(MAINTENANCE) | B(PREPARE_MAINTENANCE),
-		.goal = LEAVING | B(DEMOTED), .need = N(WRITER) | N(STABLE) },
+	.x = { .reported = LEAVING | B(DEMOTED), .goal = LEAVING | B(DEMOTED), .need = N(WRITER) | N(STABLE) },
 	.to = { .x = RULE_DESIRED },
 	.effects = DO_TERM,
 	.why = "X has stopped, but nobody replaced it: it may write again" },
 { 215, RULE_PREEMPT,
+	GUARDS(SELF_FENCE_RETURNS),
 	.deny = G(RUNNING),
 	.x = { .goal = RW, .need = N(WRITER) | N(NO_WAY) | N(FRESH) },
 	.to = { .x = FSM_DEMOTED },
@@ -206,12 +212,14 @@ const struct fsm_rule fsm_rule_list[] = {
 /* ---- a candidate is given up, or nobody can be one ---- */
 
 { 321, RULE_PREEMPT,
+	GUARDS(GIVE_UP_CANDIDATE),
 	.need = G(RUNNING) | G(ELECT),
 	.x = { .need = N(CANDIDATE) | N(DOWN) | N(SPENT), .deny = N(WRITER) },
 	.to = { .x = FSM_REPORT_LSN },
 	.effects = DO_FORGET | DO_TERM,
 	.why = "X was chosen, but is down: another is elected" },
 { 323, RULE_PREEMPT,
+	GUARDS(GIVE_UP_CANDIDATE),
 	.need = G(RUNNING) | G(SWITCH),
 	.w = { .goal = LEAVING | B(PREPARE_MAINTENANCE) | B(WAIT_PRIMARY), .need = N(FRESH), .deny = N(DOWN) },
 	.c = { .need = N(SPENT), .deny = N(WRITER) },
@@ -235,6 +243,13 @@ const struct fsm_rule fsm_rule_list[] = {
 	.to = { .x = FSM_REPORT_LSN },
 	.effects = DO_ASK,
 	.why = "X lets go of its upstream and tells its position" },
+{ 332, 0,
+	GUARDS(LOSERS_VOTE_AGAIN),
+	.need = G(RUNNING) | G(ELECT) | G(DRAINED), .deny = G(CANDIDATE),
+	.x = { .reported = B(JOIN_SECONDARY), .deny = N(WRITER) },
+	.to = { .x = FSM_REPORT_LSN },
+	.effects = DO_ASK,
+	.why = "X waited for a winner that failed: it is asked again" },
 { 333, 0,
 	.need = G(RUNNING) | G(WON_EQUAL), .deny = G(ALONE),
 	.x = { .reported = B(REPORT_LSN), .need = N(WINNER) | N(STABLE) },
@@ -322,10 +337,12 @@ const struct fsm_rule fsm_rule_list[] = {
 /* ---- nodes find their place ---- */
 
 { 371, RULE_PREEMPT,
+	GUARDS(OLD_WRITER_DEMOTED),
 	.x = { .reported = RW, .goal = RW | B(DEMOTED), .deny = N(WRITER) | N(CANDIDATE) },
 	.to = { .x = FSM_DEMOTED },
 	.why = "X is writable, but another node is the primary" },
 { 373, 0,
+	GUARDS(OLD_WRITER_DEMOTED),
 	.deny = G(RUNNING),
 	.x = { .reported = LEAVING, .goal = LEAVING, .need = N(STABLE), .deny = N(WRITER) },
 	.to = { .x = FSM_DEMOTED },
@@ -413,7 +430,7 @@ const struct fsm_rule fsm_rule_list[] = {
 	.to = { .x = FSM_WAIT_PRIMARY },
 	.why = "a standby wants to join X" },
 { 403, 0,
-	.need = G(CHANGE), .deny = G(RUNNING) | G(OPENED) | G(ALONE),
+	.need = G(CHANGE), .deny = G(BUSY) | G(ALONE),
 	.x = { .reported = SERVING, .need = N(WRITER) | N(STABLE) },
 	.to = { .x = RULE_DESIRED },
 	.why = "the standbys of X have changed" },

@@ -68,6 +68,7 @@ enum fsm_rule_flags {
 struct fsm_rule {
 	short id;
 	unsigned flags;
+	int guard; /* 0, or 1 + the guard that this rule is */
 	fsm_facts need;
 	fsm_facts deny;
 	struct fsm_pattern x;
