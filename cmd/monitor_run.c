@@ -77,6 +77,7 @@ struct monitor {
 	struct postmaster pm;
 	int pm_fd;
 	struct mono pm_at; /* when to start Postgres again */
+	int64_t pm_wait_ms;
 	bool ready;
 	bool leaving;
 };
@@ -669,9 +670,12 @@ pm_keep(struct monitor *m)
 		return;
 	if (postmaster_start(&m->home->host, POSTMASTER_LISTEN, 0, &e)) {
 		log_once_err(&m->trouble, LOG_LEVEL_ERROR, &e);
-		m->pm_at = mono_after(clock_mono(), RECONNECT_MAX_MS);
+		m->pm_wait_ms = m->pm_wait_ms * 2 > RECONNECT_MAX_MS ? RECONNECT_MAX_MS
+								     : m->pm_wait_ms * 2;
+		m->pm_at = mono_after(clock_mono(), m->pm_wait_ms);
 		return;
 	}
+	m->pm_wait_ms = RECONNECT_MS;
 	pm_watch(m);
 	m->connect_at = clock_mono();
 }
@@ -700,7 +704,7 @@ tick(void *arg)
 	struct err e;
 
 	pm_keep(m);
-	if (!db_is_open(&m->db))
+	if (!db_is_open(&m->db) && (!m->home->embedded || m->pm_fd >= 0))
 		db_try(m);
 	if (db_is_open(&m->db) && mono_reached(clock_mono(), m->list_at)) {
 		if (housekeeping(m, &e))
@@ -806,7 +810,7 @@ monitor_serve(struct monitor_home *home, struct service *service, struct err *e)
 	m = (struct monitor){
 		.home = home, .service = service, .db_fd = -1, .pm_fd = -1
 	};
-	m.connect_wait_ms = RECONNECT_MS;
+	m.connect_wait_ms = m.pm_wait_ms = RECONNECT_MS;
 	m.round_at = clock_mono();
 	fsm_settings_default(&m.settings);
 	set_holder(&m);
