@@ -37,7 +37,7 @@ static const char look_sql[] =
     " case when r.rec then coalesce(nullif(w.received_tli, 0), greatest((select "
     "timeline_id from"
     "  pg_control_checkpoint()), (select min_recovery_end_timeline from"
-    "  pg_control_recovery()))"
+    "  pg_control_recovery())))"
     "  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
     "  end as tli,"
     " coalesce(w.status = 'streaming', false) as receiving,"

@@ -17,7 +17,7 @@
  */
 const char slot_keep_sql[] =
     "with peer as (select n, l::pg_catalog.pg_lsn as lsn"
-    "  from pg_catalog.unnest($1::text[], $2::text[]) as p(n, l)),"
+    "  from unnest($1::text[], $2::text[]) as p(n, l)),"
     " slot as (select * from pg_catalog.pg_replication_slots"
     "  where slot_type = 'physical' and slot_name ~ '^" HOST_STANDBY "[0-9]+$'),"
     " gone as (select pg_catalog.pg_drop_replication_slot(slot_name) from slot"
