@@ -283,6 +283,10 @@ cmd_perform_promotion(struct cmd_ctx *x)
 		DB_END))
 		return -1;
 	say_warning(&o);
+	if (o.id == 0) {
+		log_info("%s is the primary already", name);
+		return 0;
+	}
 	return wait_for(x, &w, &t, ms);
 }
 

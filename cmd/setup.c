@@ -75,7 +75,7 @@ show_setup_text(const struct show_setup *s)
 	printf("%-23s%s\n", "pgdata:", h->pgdata);
 	printf("%-23s%s/pg_ctl\n", "pg_ctl:", h->bindir);
 	printf("%-23s\"%d.%d\" (%d)\n", "pg_version:", h->version / 10000,
-	    h->version % 10000, h->version / 100);
+	    h->version % 10000, h->version / 10000 * 100 + h->version % 10000);
 	printf("%-23s%s\n", "pghost:", s->postmaster.sockdir);
 	printf("%-23s%d\n", "pgport:", h->cfg->port);
 	printf("%-23s%d\n", "proxyport:", h->cfg->proxyport);
@@ -93,6 +93,17 @@ show_setup_text(const struct show_setup *s)
 	printf("%-23s%s\n", "Postmaster status:", show_setup_status(s));
 }
 
+static void
+json_path(struct buf *b, const char *dir, const char *name)
+{
+	struct buf path = { 0 };
+
+	if (*dir)
+		buf_printf(&path, "%s%s", dir, name);
+	buf_json(b, buf_peek(&path));
+	buf_drop(&path);
+}
+
 void
 show_setup_json(const struct show_setup *s, const char *indent, struct buf *b)
 {
@@ -102,7 +113,7 @@ show_setup_json(const struct show_setup *s, const char *indent, struct buf *b)
 	buf_printf(b, "{\n%s    \"pgdata\": ", indent);
 	buf_json(b, h->pgdata);
 	buf_printf(b, ",\n%s    \"pg_ctl\": ", indent);
-	buf_json(b, h->cfg->pg_ctl ? h->cfg->pg_ctl : "");
+	json_path(b, h->bindir, "/pg_ctl");
 	buf_printf(b, ",\n%s    \"version\": \"%d.%d\",\n%s    \"host\": ", indent,
 	    h->version / 10000, h->version % 10000, indent);
 	buf_json(b, s->postmaster.sockdir);

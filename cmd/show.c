@@ -11,6 +11,8 @@
 #include "ini/clock.h"
 #include "ini/file.h"
 #include "ini/str.h"
+#include "pg/host.h"
+#include "pg/setup.h"
 #include "pg/statefile.h"
 #include "pg/uri.h"
 
@@ -76,9 +78,8 @@ connection_type(const char *state)
 }
 
 static const char state_sql[] =
-    "select s.*, s.reported_lsn::text as lsn, n.act, n.progress, n.error "
+    "select s.*, s.reported_lsn::text as lsn "
     "from (select * from pgautofailover.current_state($1)) s "
-    "join pgautofailover.node n on n.nodeid = s.node_id "
     "where $2::text is null or s.group_id = $2::int order by s.group_id, s.node_id";
 static const char state_json_sql[] =
     "select jsonb_pretty(jsonb_agg(row_to_json(s))) as json "
@@ -111,29 +112,33 @@ static const struct out_column state_columns[] = { { "Name", 4, false },
 	{ "Connection", 12, false }, { "Reported State", 19, false },
 	{ "Assigned State", 19, false } };
 
-/* What a node is busy with, or why it is not where it should be: below the table. */
-static void
-state_notes(const struct rows *r)
-{
-	bool any = false;
+/* What a node is busy with, why it is not where it should be, what a group waits for:
+ * below the table. */
+static const char notes_sql[] =
+    "select nodename || ': ' || t as note from pgautofailover.node, "
+    "lateral (values (1, concat_ws(', ', nullif(act, ''), nullif(progress, ''))), "
+    "(2, error)) v (i, t) "
+    "where formationid = $1 and ($2::text is null or groupid = $2::int) and t <> '' "
+    "union all "
+    "select explain from pgautofailover.nodegroup where explain <> '' "
+    "and formationid = $1 and ($2::text is null or groupid = $2::int)";
 
-	for (int i = 0; i < r->count; i++) {
-		struct row row = row_at(r, i);
-		const char *act = row_text(&row, "act");
-		const char *progress = row_text(&row, "progress");
-		const char *error = row_text(&row, "error");
-		if (*act || *progress) {
-			printf("%s: %s%s%s\n", row_text(&row, "nodename"), act,
-			    *act && *progress ? ", " : "", progress);
-			any = true;
-		}
-		if (*error) {
-			printf("%s: %s\n", row_text(&row, "nodename"), error);
-			any = true;
-		}
+static int
+state_notes(struct cmd_ctx *x, const char *group)
+{
+	struct rows r = { 0 };
+
+	if (db_query(&x->monitor, &x->err, &r, notes_sql, buf_peek(&x->formation), group,
+		DB_END))
+		return -1;
+	for (int i = 0; i < r.count; i++) {
+		struct row row = row_at(&r, i);
+		puts(row_text(&row, "note"));
 	}
-	if (any)
+	if (r.count)
 		putchar('\n');
+	rows_drop(&r);
+	return 0;
 }
 
 static int
@@ -155,9 +160,8 @@ state_once(struct cmd_ctx *x)
 		state_row(&o, &row);
 	}
 	out_print(&o);
-	state_notes(&r);
 	rows_drop(&r);
-	return 0;
+	return state_notes(x, group);
 }
 
 static int
@@ -204,41 +208,65 @@ read_state(struct cmd_ctx *x, struct statefile *s)
 	return rc;
 }
 
+/* What pg_controldata knows; what it does not know is 0. */
+static void
+local_control(const struct cmd_ctx *x, struct control *c)
+{
+	struct host h;
+
+	memset(c, 0, sizeof *c);
+	if (host_init(&h, &x->config, 0, NULL) || setup_find(&h, NULL) ||
+	    setup_control(&h, c, NULL))
+		memset(c, 0, sizeof *c);
+}
+
+static void
+local_json(const struct cmd_ctx *x, const struct keeper *k, const struct control *c)
+{
+	const char *type = connection_type(fsm_state_name(k->current));
+	char lsn[STR_LSN_MAX];
+	struct buf b = { 0 };
+
+	buf_printf(&b,
+	    "{\n    \"node_id\": %lld,\n    \"group_id\": %d,\n    \"nodename\": ",
+	    (long long)k->node_id, k->group_id);
+	buf_json(&b, x->config.name ? x->config.name : "");
+	buf_str(&b, ",\n    \"nodehost\": ");
+	buf_json(&b, x->config.hostname ? x->config.hostname : "");
+	buf_printf(&b,
+	    ",\n    \"nodeport\": %d,\n    \"current_group_state\": \"%s\",\n"
+	    "    \"assigned_group_state\": \"%s\",\n    \"timeline\": %d,\n"
+	    "    \"Minimum Recovery Ending LSN\": \"%s\",\n"
+	    "    \"reachable\": \"unknown\",\n    \"conntype\": \"%s\"\n}\n",
+	    x->config.port, fsm_state_name(k->current), fsm_state_name(k->goal), c->tli,
+	    str_lsn_format(c->min_recovery, lsn), type);
+	fputs(buf_peek(&b), stdout);
+	buf_drop(&b);
+}
+
 static int
 local_state(struct cmd_ctx *x)
 {
 	struct statefile s;
+	struct control c;
 	const struct keeper *k = &s.keeper;
-	struct buf b = { 0 };
+	char lsn[STR_LSN_MAX];
+	struct out o;
 
 	if (cmd_load_config(x) || read_state(x, &s))
 		return -1;
+	local_control(x, &c);
 	if (x->args.json) {
-		buf_printf(&b,
-		    "{\n    \"node_id\": %lld,\n    \"group_id\": %d,\n    "
-		    "\"nodename\": ",
-		    (long long)k->node_id, k->group_id);
-		buf_json(&b, x->config.name ? x->config.name : "");
-		buf_str(&b, ",\n    \"nodehost\": ");
-		buf_json(&b, x->config.hostname ? x->config.hostname : "");
-		buf_printf(&b,
-		    ",\n    \"nodeport\": %d,\n    \"current_group_state\": \"%s\",\n"
-		    "    \"assigned_group_state\": \"%s\",\n    \"timeline\": %d,\n"
-		    "    \"Minimum Recovery Ending LSN\": \"0/0\",\n"
-		    "    \"reachable\": \"unknown\",\n    \"conntype\": \"%s\"\n}\n",
-		    x->config.port, fsm_state_name(k->current), fsm_state_name(k->goal),
-		    k->promise_tli, connection_type(fsm_state_name(k->current)));
-		fputs(buf_peek(&b), stdout);
-		buf_drop(&b);
+		local_json(x, k, &c);
 		return 0;
 	}
-	struct out o;
 	out_init(&o, state_columns, 7);
 	out_cell(&o, "%s", x->config.name ? x->config.name : "");
 	out_cell(&o, "%lld", (long long)k->node_id);
 	out_cell(
 	    &o, "%s:%d", x->config.hostname ? x->config.hostname : "", x->config.port);
-	out_cell(&o, "-");
+	out_cell(&o, "%3d: %s", c.tli,
+	    str_lsn_format(c.min_recovery ? c.min_recovery : c.checkpoint, lsn));
 	out_cell(&o, "%s ?", connection_type(fsm_state_name(k->current)));
 	out_cell(&o, "%s", fsm_state_name(k->current));
 	out_cell(&o, "%s", fsm_state_name(k->goal));
