@@ -348,6 +348,31 @@ launch(const struct host *h, enum postmaster_listen listen, const char *startup,
 	return (int)pid;
 }
 
+/* The socket's lock file of a postmaster whose corpse nobody has buried: a container's
+ * first process may never do that, and Postgres takes a zombie for alive. */
+static int
+clear_socket(const char *pidfile, struct err *e)
+{
+	struct buf text = { 0 };
+	struct postmaster left = { 0 };
+	struct host_process p;
+	char *lock;
+	pid_t owner;
+	int rc = 0;
+
+	if (file_read(pidfile, &text, NULL) == 0 && text.data)
+		postmaster_parse(text.data, &left);
+	buf_drop(&text);
+	if (!left.pid || !left.port || !left.sockdir[0])
+		return 0;
+	lock = xasprintf("%s/.s.PGSQL.%d.lock", left.sockdir, left.port);
+	if (file_pid(lock, &owner, NULL) == 0 && owner == left.pid &&
+	    host_process_look(owner, &p) && p.dead)
+		rc = file_unlink(lock, e);
+	free(lock);
+	return rc;
+}
+
 /* Everything that could be in the way. */
 static int
 clear_way(const struct host *h, const char *startup, struct err *e)
@@ -362,7 +387,9 @@ clear_way(const struct host *h, const char *startup, struct err *e)
 	/* Postgres takes it for another server's when the number lives again, or is a
 	 * zombie's (facts 11.4); we have just seen that it is not */
 	pid_file(h, &path);
-	rc = file_unlink(buf_peek(&path), e);
+	rc = clear_socket(buf_peek(&path), e);
+	if (rc == 0)
+		rc = file_unlink(buf_peek(&path), e);
 	buf_drop(&path);
 	return rc ? rc : file_unlink(startup, e);
 }
