@@ -23,7 +23,7 @@ trouble() {
 	1) t_name=host_of_$t_node t_do="kill_host $t_node" t_end="restart_host $t_node" ;;
 	2) t_name=keeper_of_$t_node t_do="kill_keeper $t_node" t_end="restart_host $t_node" ;;
 	3) t_name=switchover t_do="perform switchover" t_end=true ;;
-	4) t_name=cut_$t_node t_do="cut $t_node" t_end="heal $t_node" ;;
+	4) t_name=cut_$t_node t_do="cut_off $t_node" t_end="heal $t_node" ;;
 	5) t_name=keeper_frozen_$t_node t_do="freeze $t_node STOP" t_end="freeze $t_node CONT" ;;
 	6) t_name=monitor t_do=kill_monitor t_end=monitor_start ;;
 	esac

@@ -78,7 +78,7 @@ pick_ports() {
 }
 
 # cluster_init [wired] : a folder, ports, the environment. "wired": every node is reached
-# through a relay, and reaches the monitor through one (see cut).
+# through a relay, and reaches the monitor through one (see cut_off).
 cluster_init() {
 	[ "$(id -u)" -ne 0 ] || skip_all "Postgres refuses root: use test/as-user"
 	[ -x "$autoctl" ] || skip_all "autoctl is not built"
@@ -180,7 +180,7 @@ monitor_down() {
 node_create() {
 	nc_n=$1
 	shift
-	"$autoctl" create postgres --pgdata "$root/n$nc_n" --pgport "$(node_port "$nc_n")" \
+	timeout 90 "$autoctl" create postgres --pgdata "$root/n$nc_n" --pgport "$(node_port "$nc_n")" \
 		--hostname "$(node_host "$nc_n")" --listen 127.0.0.1 --name "node_$nc_n" \
 		--auth trust --no-ssl --monitor "$(monitor_uri "$nc_n")" \
 		$node_options "$@" >>"$root/log/create.log" 2>&1
@@ -413,8 +413,8 @@ node_wire() {
 	within 5 test -S "$root/s/wire_$1"
 }
 
-# cut N, heal N : the network of node N. Applications still reach it (see app_uri).
-cut() {
+# cut_off N, heal N : the network of node N. Applications still reach it (see app_uri).
+cut_off() {
 	"$wire" cut "$root/s/wire_$1" in && "$wire" cut "$root/s/wire_$1" out
 }
 

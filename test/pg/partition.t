@@ -8,7 +8,7 @@ pair_up
 ok "an application writes, also to a node that is cut off" writer_start
 
 event primary_cut
-cut 1
+cut_off 1
 ok "node 2 takes over" wait_goal 2 wait_primary 40
 ok "writes go on" within 20 writing
 ok "only one takes writes" one_writer
@@ -20,7 +20,7 @@ ok "node 1 comes back as a secondary" wait_pair 2 1 90
 ok "writes did not stop for that" gap_below primary_healed 2000
 
 event standby_cut
-cut 1
+cut_off 1
 ok "the primary goes on alone" wait_state 2 wait_primary 40
 ok "writes go on" within 20 writing
 ok "writes stopped for less than 10 s" gap_below standby_cut 10000
