@@ -14,6 +14,23 @@ missing=$(./autoctl help mdoc | sed -n 's/^\.Fl //p' | while read -r option; do
 done)
 is "$missing" "" "every option is in autoctl.1"
 
+# What each command takes: the options its help lists (the first four go with all), and
+# those its paragraph ends with.
+wrong=$(./autoctl help mdoc | sed -n 's/^\.Nm //p' | while read -r row; do
+	words=$(echo "$row" | sed -e 's/ \(Op \)\{0,1\}Ar .*//' -e 's/Cm //g')
+	help=$(./autoctl help $words | sed -n 's/^  .\{4\}--\([a-z-]*\).*/\1/p' |
+		grep -vxE 'verbose|quiet|help|version' | sort | tr '\n' ' ')
+	page=$(awk -v head=".It $row" '
+		$0 == head { on = 1; next }
+		/^\.It|^\.El/ { on = list = 0 }
+		on && /^Options:/ { list = 1 }
+		on && /^Takes the options of$/ { print "as another" }
+		on && list && sub(/^\.Fl -/, "") { sub(/ .*/, ""); print }' man/autoctl.1 |
+		sort | tr '\n' ' ')
+	[ "$help" = "$page" ] || [ "$page" = "as another " ] || echo "$words: takes $help, the page says $page"
+done)
+is "$wrong" "" "each command's options are in its paragraph"
+
 if command -v mandoc >/dev/null; then
 	is "$(mandoc -Tlint -Wwarning man/autoctl.1 2>&1)" "" "mandoc finds nothing wrong with autoctl.1"
 fi
