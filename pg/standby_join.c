@@ -331,6 +331,12 @@ reconcile(struct ladder *l, bool running, struct err *e)
 		return copy(l, e);
 	}
 	l->way = standby_compare(&p, &l->source);
+	if (l->way == STANDBY_AHEAD) {
+		/* it may just have been asked before us, while WAL was streaming */
+		if (standby_identify(l->h, &l->j->upstream, &l->source, e))
+			return -1;
+		l->way = standby_compare(&p, &l->source);
+	}
 	if (l->way == STANDBY_FOLLOW)
 		return 0;
 	if (l->way == STANDBY_REWIND) {
