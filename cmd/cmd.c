@@ -259,40 +259,38 @@ report(struct cmd_ctx *x)
 	return err_exit(&x->err);
 }
 
+/* Everything there is for who types nothing; two lines for who mistypes. */
 static int
 usage_error(struct cmd_ctx *x, const struct cmd_line *l, int best)
 {
 	struct buf b = { 0 };
 
-	log_plain(x->program);
-	if (l->n == 0)
-		err_set(&x->err, ERR_USAGE, "expected a command");
-	else if (best < l->n)
-		err_set(&x->err, ERR_USAGE, "%s: unknown command", l->word[best]);
-	else
-		err_set(
-		    &x->err, ERR_USAGE, "expected more after \"%s\"", l->word[l->n - 1]);
+	help_wrong_words(x, l, best);
+	if (l->n == 0) {
+		x->err.hint[0] = '\0';
+		help_below(&b, x, 0, l->word);
+	}
 	report(x);
-	help_below(&b, x, best, l->word);
 	fputs(buf_peek(&b), stderr);
 	buf_drop(&b);
 	return err_exit(&x->err);
 }
 
+/* "config get [key]" is "config get" to somebody who asks for help. */
 static int
 option_error(struct cmd_ctx *x)
 {
-	struct buf b = { 0 };
+	const char *u = x->cmd ? x->cmd->usage : "";
+	size_t len = strcspn(u, "<[");
 
-	log_plain(x->program);
+	if (!x->err.hint[0])
+		err_hint(&x->err, "\"%s help%s%.*s\" shows %s", x->program,
+		    len ? " " : "", (int)(len && u[len] ? len - 1 : len), u,
+		    len ? "its options" : "what there is");
 	report(x);
-	if (x->cmd) {
-		help_usage(&b, x, x->cmd);
-		fputs(buf_peek(&b), stderr);
-	} else
-		fprintf(stderr, "%s: hint: \"%s help\" lists the commands\n", x->program,
-		    x->program);
-	buf_drop(&b);
+	if (x->cmd)
+		fprintf(stderr, "usage: %s %s%s\n", x->program, u,
+		    *x->cmd->opts ? " [options]" : "");
 	return err_exit(&x->err);
 }
 

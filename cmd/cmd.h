@@ -186,6 +186,8 @@ int cmd_version(struct cmd_ctx *);
 void help_usage(struct buf *, const struct cmd_ctx *, const struct cmd *);
 void help_below(
     struct buf *, const struct cmd_ctx *, int nwords, const char *const *word);
+/* wrong.c: fills the error and its hint; returns -1. */
+int help_wrong_words(struct cmd_ctx *, const struct cmd_line *, int best);
 const struct cmd_opt *cmd_opt_find(const char *name, size_t len);
 bool cmd_takes(const struct cmd *, const struct cmd_opt *);
 

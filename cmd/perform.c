@@ -33,7 +33,7 @@ struct waiting {
 enum { COL_TIME, COL_NAME, COL_NODE, COL_HOST, COL_CURRENT, COL_ASSIGNED, COLUMNS };
 
 struct transitions {
-	int64_t last; /* event id */
+	int64_t first, last; /* event ids: before it began, and shown */
 	struct out_column column[COLUMNS];
 	struct out out;
 	bool titled;
@@ -44,11 +44,15 @@ static const char nodes_sql[] =
     "coalesce(max(length(nodehost || ':' || nodeport)), 0) as host, "
     "(select coalesce(max(eventid), 0) from pgautofailover.event) as event "
     "from pgautofailover.node where formationid = $1 and groupid = $2::int";
+/* Events that only say again where a node is are left out. */
 static const char events_sql[] =
-    "select eventid, to_char(eventtime, 'HH24:MI:SS') as at, nodename, groupid, nodeid, "
-    "nodehost, nodeport, reportedstate, goalstate from pgautofailover.event "
-    "where formationid = $1 and groupid = $2::int and eventid > $3::bigint order by "
-    "eventid";
+    "select * from (select eventid, to_char(eventtime, 'HH24:MI:SS') as at, nodename, "
+    "nodeid, nodehost, nodeport, reportedstate, goalstate, "
+    "lag(reportedstate || ' ' || goalstate) over (partition by nodeid order by eventid) "
+    "as before from pgautofailover.event "
+    "where formationid = $1 and groupid = $2::int and eventid > $3::bigint) e "
+    "where eventid > $4::bigint and before is distinct from "
+    "reportedstate || ' ' || goalstate order by eventid";
 
 static int
 begin_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions *t)
@@ -66,7 +70,7 @@ begin_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions
 	if (db_query(&x->monitor, &x->err, &r, nodes_sql, w->formation, group, DB_END))
 		return -1;
 	struct row row = row_at(&r, 0);
-	t->last = row_i64(&row, "event");
+	t->first = t->last = row_i64(&row, "event");
 	if (row_int(&row, "name") > t->column[COL_NAME].width)
 		t->column[COL_NAME].width = row_int(&row, "name");
 	if (row_int(&row, "host") > t->column[COL_HOST].width)
@@ -79,12 +83,13 @@ static int
 show_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions *t)
 {
 	struct rows r = { 0 };
-	char group[16], last[24];
+	char group[16], first[24], last[24];
 
 	snprintf(group, sizeof group, "%d", w->group);
+	snprintf(first, sizeof first, "%lld", (long long)t->first);
 	snprintf(last, sizeof last, "%lld", (long long)t->last);
-	if (db_query(
-		&x->monitor, &x->err, &r, events_sql, w->formation, group, last, DB_END))
+	if (db_query(&x->monitor, &x->err, &r, events_sql, w->formation, group, first,
+		last, DB_END))
 		return -1;
 	if (r.count && !t->titled)
 		out_begin(&t->out);
@@ -149,8 +154,8 @@ wait_for(struct cmd_ctx *x, const struct waiting *w, struct transitions *t, int6
 		    0)
 			return -1;
 	}
-	err_set(&x->err, ERR_SYSTEM, "not done after %lld s: %s", (long long)(ms / 1000),
-	    w->what);
+	err_set(&x->err, ERR_SYSTEM, "after %lld s it is not true that %s",
+	    (long long)(ms / 1000), w->what);
 	return err_hint(&x->err,
 	    "the operation goes on; \"%s show state\" and \"%s show events\" "
 	    "tell how far it is",
@@ -263,7 +268,7 @@ int
 cmd_perform_promotion(struct cmd_ctx *x)
 {
 	struct waiting w = { .formation = buf_peek(&x->formation),
-		.states = "primary wait_primary single",
+		.states = "primary single",
 		.what = "the node is primary" };
 	struct store_outcome o;
 	struct transitions t;

@@ -120,7 +120,8 @@ static const char notes_sql[] =
     "(2, error)) v (i, t) "
     "where formationid = $1 and ($2::text is null or groupid = $2::int) and t <> '' "
     "union all "
-    "select explain from pgautofailover.nodegroup where explain <> '' "
+    "select explain from pgautofailover.nodegroup "
+    "where explain not in ('', 'nothing is in progress') "
     "and formationid = $1 and ($2::text is null or groupid = $2::int)";
 
 static int

@@ -47,19 +47,28 @@ is_json() {
 
 refuses 1 'expected a command'
 refuses 1 '^autoctl: frobnicate: unknown command' frobnicate
+like "$err" 'hint: there is: help, .*monitor, .*config, ' "... and what there is"
 refuses 1 '^autoctl: frobnicate: unknown command' show frobnicate
-like "$err" 'show state' "... and what would have been right"
-is "$(printf '%s\n' "$err" | grep -c 'create monitor')" 0 "... and only that"
+like "$err" 'hint: after "show": state, events, ' "... and what there is"
+refuses 1 'stat: unknown command' show stat
+like "$err" 'hint: did you mean "state"\?' "... and what was meant"
+refuses 1 'shwo: unknown command' shwo state
+like "$err" 'hint: did you mean "show"\?' "... and what was meant"
+refuses 1 'extra: unexpected argument of "show state"' show state extra
 refuses 1 'expected more after "show"' show
 refuses 1 'expected more after "pgdata"|expected more after "postgresql.port"' \
 	config set postgresql.port
-refuses 1 'b: unknown command' config get a b
+refuses 1 'b: unexpected argument of "config get' config get a b
 refuses 1 'unknown command' help frobnicate
+refuses 1 '^autoctl: show timeline: not available yet' show timeline --pgdata "$dir"
+refuses 1 '^autoctl: inspect: not available yet' inspect fsm state
 
 # ---- options ----
 
 refuses 1 '^autoctl: --frobnicate: unknown option' show state --frobnicate
 like "$err" '^usage: autoctl show state' "... with the command's usage"
+like "$err" 'hint: "autoctl help show state" shows its options' "... and where to look"
+ok "... in few lines" test "$(wc -l <"$dir/err")" -le 4
 refuses 1 '^autoctl: -Z: unknown option' show state -Z
 refuses 1 '--pgdata needs a value' show state --pgdata
 refuses 1 '-D needs a value' show state -D
