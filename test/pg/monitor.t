@@ -1,0 +1,249 @@
+#!/bin/sh
+# The monitor alone: made twice, killed, replaced, on a database that is not its own.
+# SPDX-License-Identifier: PostgreSQL
+. test/pg/lib.sh
+
+cluster_init
+
+log_says() {
+	grep -Eq -e "$2" "$root/log/$1.log"
+}
+
+# pid of the postmaster of the monitor's own Postgres
+mpm() {
+	postmaster_of "$root/m"
+}
+
+epoch() {
+	monitor_sql "select epoch from pgautofailover.monitor"
+}
+
+epoch_is() {
+	[ "$(epoch)" = "$1" ]
+}
+
+# a report as a keeper sends it: report ID SEEN STATE POSTGRES [LSN]
+report() {
+	psql -XAtq "$(monitor_uri)" -c "select goal, goal_seq, term, gen from
+		pgautofailover.keeper_report($1, 0, $2, '$3', '$4', false, true, 1,
+		'${5:-0/3000000}', 0, 0, '0/0', 0, '0/0', ${6:-0}, 0, 0, false, 'none', 0, 0, '',
+		'', '', '', '[]')"
+}
+
+register() {
+	psql -XAtq "$(monitor_uri)" -c "select assigned_node_id from
+		pgautofailover.register_node('default', '127.0.0.1', $1, 'postgres', '$2',
+		candidate_priority => 50)"
+}
+
+# goal of node NAME, for within
+has_goal() {
+	[ "$(monitor_sql "select goalstate from pgautofailover.node where nodename = '$1'")" = "$2" ]
+}
+
+# the sqlstate of what goes wrong: sqlstate SQL
+sqlstate() {
+	psql -XAtq "$(monitor_uri)" -v VERBOSITY=sqlstate -c "$1" 2>&1 |
+		sed -n 's/^ERROR:  //p'
+}
+
+# ---- made ----
+
+out=$(monitor_create --run 2>&1)
+is "$out" "" "create monitor prints nothing"
+ok "its settings are there" [ -f "$root/etc/pg_autoctl$root/m/pg_autoctl.cfg" ]
+is "$(mpm)" 0 "without --run its Postgres is stopped again"
+before=$(cd "$root/m" && cat postgresql.conf pg_hba.conf postgresql-auto-failover.conf | cksum)
+ok "create monitor again does no harm" "$autoctl" create monitor --pgdata "$root/m" \
+	--formation other --formation third
+is "$(cd "$root/m" && cat postgresql.conf pg_hba.conf postgresql-auto-failover.conf | cksum)" \
+	"$before" "and changes no settings of Postgres"
+ok "the monitor runs" monitor_up
+is "$(monitor_sql "select string_agg(formationid, ' ' order by 1) from pgautofailover.formation")" \
+	"default other third" "with the formations that were asked for"
+is "$(monitor_sql "select count(*) > 20 from pgautofailover.state")" t "and the list of states"
+is "$(monitor_sql "select count(*) > 20 from pgautofailover.fsm")" t "and the list of rules"
+fails "a second process for the same directory is refused" 3 \
+	"$autoctl" monitor run --pgdata "$root/m"
+fails "and so is create monitor" 3 "$autoctl" create monitor --pgdata "$root/m"
+fails "another monitor on a port in use is refused" 5 "$autoctl" create monitor \
+	--pgdata "$root/m2" --pgport "$mport" --auth trust --no-ssl
+ok "and leaves no directory" [ ! -e "$root/m2" ]
+
+# ---- decisions ----
+
+n1=$(register 1 node_a)
+n2=$(register 2 node_b)
+ok "the first node is to be single" within 5 has_goal node_a single
+ok "the second one waits" within 5 has_goal node_b wait_standby
+like "$(report "$n1" 1 init down)" '^single\|1\|1\|1$' "a report is answered with the goal"
+like "$(report "$n1" 1 single rw 0/3000000 1)" '^[a-z_]+\|' "node_a is single"
+like "$(report "$n2" 1 wait_standby down)" '^[a-z_]+\|' "node_b waits"
+ok "node_a is told to take a standby" within 5 has_goal node_a wait_primary
+is "$(monitor_sql "select count(*) from pgautofailover.event g join pgautofailover.event r
+	on g.eventid > r.eventid and g.eventtime < r.eventtime + interval '0.5 s'
+	where r.nodeid = $n2 and r.reportedstate = 'wait_standby' and r.goalstate = 'wait_standby'
+	and g.nodeid = $n1 and g.goalstate = 'wait_primary'")" 1 "within half a second"
+is "$(sqlstate "select pgautofailover.perform_failover()")" XX000 "no failover: not stable"
+is "$(sqlstate "select pgautofailover.perform_failover('nope')")" XX000 "nor in no formation"
+is "$(sqlstate "select pgautofailover.perform_promotion('default', 'nope')")" 42704 \
+	"no promotion of nobody"
+is "$(sqlstate "select pgautofailover.set_node_candidate_priority('default', 'node_b', 101)")" \
+	22023 "no priority of 101"
+is "$(sqlstate "select pgautofailover.remove_node(4711)")" 42704 "nobody cannot be removed"
+is "$(sqlstate "select pgautofailover.stop_maintenance($n2)")" 55000 "there is no maintenance to stop"
+is "$(sqlstate "select pgautofailover.register_node('nope', 'h', 1, 'postgres')")" 42P17 \
+	"no registration in no formation"
+is "$(sqlstate "select pgautofailover.register_node('default', '127.0.0.1', 1, 'postgres')")" \
+	23505 "nor twice at one address"
+is "$(sqlstate "select pgautofailover.register_node('other', 'h', 1, 'postgres',
+	candidate_priority => 0)")" 55006 "nor first with priority zero"
+is "$(sqlstate "begin; select pgautofailover.set_node_system_identifier($n1, 1);
+	select pgautofailover.set_node_system_identifier($n2, 2); commit")" 23P01 \
+	"nor another database cluster in one group"
+is "$(sqlstate "select goal from pgautofailover.keeper_report(4711, 0, 0, 'init', 'down', false,
+	false, 1, '0/0', 0, 0, '0/0', 0, '0/0', 0, 0, 0, false, 'none', 0, 0, '', '', '', '', '[]')")" \
+	42704 "nobody cannot report"
+
+# who may what
+is "$(sqlstate "update pgautofailover.node set goalstate = 'primary'")" 42501 \
+	"a node cannot write to the tables"
+is "$(sqlstate "select pgautofailover.add_event($n1, 'lie')")" 42501 "nor make events"
+monitor_sql "insert into pgautofailover.setting values ('node_operations', 'off')" >/dev/null
+is "$(sqlstate "select pgautofailover.remove_node($n2)")" 42501 \
+	"nor operate where that is switched off"
+monitor_sql "delete from pgautofailover.setting" >/dev/null
+
+# a heartbeat is cheap: nothing but the row in place, and nobody woken
+report "$n1" 9 single rw 0/3000000 1 >/dev/null
+report "$n1" 9 single rw 0/3000000 1 >/dev/null
+beats=$(psql -XAtq "$(monitor_uri)" <<-END
+	listen pgautofailover_wake;
+	$(i=0
+	while [ $i -lt 20 ]; do
+		echo "select null from pgautofailover.keeper_report($n1, 0, 9, 'single', 'rw', false,
+		true, 1, '0/3000000', 0, 0, '0/0', 0, '0/0', 1, 0, 0, false, 'none', 0, 0, '', '', '', '',
+		'[]');"
+		i=$((i + 1))
+	done)
+END
+)
+# the first one comes from another session, which is news
+is "$(echo "$beats" | grep -c 'pgautofailover_wake')" 1 "heartbeats wake nobody"
+is "$(monitor_sql "select n_tup_hot_upd >= 15 from (select
+	pg_stat_get_tuples_hot_updated('pgautofailover.node'::regclass) as n_tup_hot_upd) x")" t \
+	"and are updates in place"
+
+# ---- processes come and go ----
+
+e=$(epoch)
+pm=$(mpm)
+kill -KILL "$(pid_of monitor)" && within 5 gone "$(pid_of monitor)"
+is "$(mpm)" "$pm" "the monitor is killed, its Postgres goes on"
+monitor_start
+ok "a new process decides" within 10 epoch_is $((e + 1))
+is "$(mpm)" "$pm" "and has adopted the same Postgres"
+kill -KILL "$pm" && within 5 gone "$pm"
+ok "Postgres is killed, and comes back" within 15 eval '[ "$(mpm)" -gt 0 ] && epoch_is $((e + 2))'
+
+# ---- two of them ----
+
+second() {
+	start second "$autoctl" monitor run --pgdata "$root/second" \
+		--dburi "postgres://$superuser@127.0.0.1:$mport/pg_auto_failover"
+}
+second
+ok "a second monitor on the same database stands by" within 10 log_says second 'stands by'
+e=$(epoch)
+kill -KILL "$(pid_of monitor)"
+ok "the first one is killed: the second one takes over" within 15 epoch_is $((e + 1))
+n3=$(register 3 node_c)
+ok "and decides" within 5 has_goal node_c wait_standby
+: >"$root/log/monitor.log"
+monitor_start
+ok "the first one comes back and stands by" within 10 log_says monitor 'stands by'
+kill -STOP "$(pid_of second)"
+ok "the second one stands still: the first one takes over" within 15 epoch_is $((e + 2))
+kill -CONT "$(pid_of second)"
+ok "the second one wakes up, and knows its place" within 10 log_says second 'taken over'
+is "$(epoch)" $((e + 2)) "and has decided nothing"
+kill -TERM "$(pid_of monitor)"
+ok "the first one stops" within 15 gone "$(pid_of monitor)"
+kill -TERM "$(pid_of second)"
+ok "the second one stops, without a database" within 15 gone "$(pid_of second)"
+
+# ---- somebody else's database ----
+
+fport=$((mport + 5))
+initdb -D "$root/f" -A trust -U admin >/dev/null 2>&1
+frugal "$root/f"
+pg_ctl -D "$root/f" -o "-p $fport -k $root/s -c listen_addresses=127.0.0.1" -l "$root/log/f.log" \
+	-w start >/dev/null
+head -n 1 "$root/f/postmaster.pid" >"$root/pid/f"
+f_sql() {
+	psql -XAtq -h 127.0.0.1 -p "$fport" -U admin -d "${2:-postgres}" -c "$1"
+}
+foreign() {
+	"$autoctl" create monitor --pgdata "$root/on_f" \
+		--dburi "postgres://plain@127.0.0.1:$fport/meta" </dev/null
+}
+fails "a Postgres that runs in the directory is not taken for ours" 3 \
+	"$autoctl" create monitor --pgdata "$root/f" --pgport $((mport + 6)) --auth trust --no-ssl
+f_sql "create role plain login"
+fails "a database that is not there" 6 foreign
+f_sql "create database meta"
+fails "a role that may not create the schema" 2 foreign
+like "$(foreign 2>&1)" 'GRANT CREATE ON DATABASE "meta" TO "plain"' "what to do is said"
+f_sql 'GRANT CREATE ON DATABASE "meta" TO "plain"'
+fails "a role for the nodes is missing" 2 foreign
+like "$(foreign 2>&1)" 'CREATE ROLE autoctl_node LOGIN' "what to do is said"
+f_sql 'CREATE ROLE autoctl_node LOGIN'
+ok "an ordinary role on an ordinary database will do" foreign
+is "$(f_sql "select distinct rolname from pg_class c join pg_roles r on r.oid = relowner
+	where relnamespace = 'pgautofailover'::regnamespace" meta)" plain "the schema is its own"
+start on_f "$autoctl" monitor run --pgdata "$root/on_f"
+ok "and the monitor decides there" within 10 log_says on_f 'this monitor decides'
+f_uri=postgres://autoctl_node@127.0.0.1:$fport/meta
+is "$(psql -XAtq "$f_uri" -c "select assigned_node_name from pgautofailover.register_node(
+	'default', '127.0.0.1', 1, 'postgres', candidate_priority => 50)")" node_1 "a node registers"
+ok "and gets a goal" within 5 eval '[ "$(f_sql "select goalstate from pgautofailover.node" meta)" \
+	= single ]'
+pg_ctl -D "$root/f" -m immediate -w stop >/dev/null
+ok "the database goes away: the monitor says so" within 10 log_says on_f 'connect to the metadata'
+alive "$(pid_of on_f)"
+is $? 0 "and lives"
+pg_ctl -D "$root/f" -o "-p $fport -k $root/s -c listen_addresses=127.0.0.1" -l "$root/log/f.log" \
+	-w start >/dev/null
+head -n 1 "$root/f/postmaster.pid" >"$root/pid/f"
+ok "it comes back, and so does the monitor" within 15 eval \
+	'[ "$(grep -c "this monitor decides" "$root/log/on_f.log")" -ge 2 ]'
+kill -TERM "$(pid_of on_f)"
+ok "the monitor stops" within 10 gone "$(pid_of on_f)"
+is "$(f_sql 'select 1')" 1 "and leaves a Postgres that is not its own alone"
+
+# ... that is a standby for now
+pg_basebackup -D "$root/g" -h 127.0.0.1 -p "$fport" -U admin -R -c fast
+pg_ctl -D "$root/g" -o "-p $((fport + 1)) -k $root/s -c listen_addresses=127.0.0.1" \
+	-l "$root/log/g.log" -w start >/dev/null
+head -n 1 "$root/g/postmaster.pid" >"$root/pid/g"
+start on_g "$autoctl" monitor run --pgdata "$root/on_g" \
+	--dburi "postgres://plain@127.0.0.1:$((fport + 1))/meta"
+ok "a standby: the monitor waits" within 10 log_says on_g 'is a standby'
+pg_ctl -D "$root/g" promote >/dev/null
+ok "it is promoted: the monitor decides" within 20 log_says on_g 'this monitor decides'
+kill -TERM "$(pid_of on_g)"
+ok "it stops" within 10 gone "$(pid_of on_g)"
+pg_ctl -D "$root/g" -m immediate stop >/dev/null
+pg_ctl -D "$root/f" -m immediate stop >/dev/null
+
+# ---- dropped ----
+
+ok "drop monitor keeps the files" "$autoctl" drop monitor --pgdata "$root/m"
+ok "all of them" [ -f "$root/m/PG_VERSION" ]
+monitor_up >/dev/null
+ok "drop monitor --destroy, while it runs" "$autoctl" drop monitor --pgdata "$root/m" --destroy
+ok "its directory is gone" [ ! -e "$root/m" ]
+ok "its settings, too" [ ! -e "$root/etc/pg_autoctl$root/m/pg_autoctl.cfg" ]
+ok "and its process" within 5 gone "$(pid_of monitor)"
+
+done_testing
