@@ -190,7 +190,7 @@ try(const struct race *r, const struct fsm_node *n, struct elect_result *to)
 }
 
 void
-elect(const struct fsm_group *g, struct elect_result *to)
+elect_choose(const struct fsm_group *g, struct elect_result *to)
 {
 	struct race r = { .g = g,
 		.loss_allowed = g->op.allow_loss || !g->settings.guard_data_loss };

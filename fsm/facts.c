@@ -512,7 +512,7 @@ of_operation(const struct fsm_group *g, struct facts *f)
 
 	if (!running || op->kind != FSM_OP_ELECT || c)
 		return facts;
-	elect(g, &f->elect);
+	elect_choose(g, &f->elect);
 	facts_due(&f->wake_ms, op->phase_age_ms, g->settings.election_grace_ms);
 	return facts |
 	       if_true(

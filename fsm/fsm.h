@@ -319,7 +319,7 @@ struct elect_result {
 	uint64_t target_lsn;
 	char why[FSM_TEXT_MAX]; /* who is waited for, or why nobody can be chosen */
 };
-void elect(const struct fsm_group *, struct elect_result *);
+void elect_choose(const struct fsm_group *, struct elect_result *);
 
 /*
  * monitor.c: all decisions. plan->next is the group as it is to be stored;

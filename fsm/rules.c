@@ -409,7 +409,7 @@ const struct fsm_rule fsm_rule_list[] = {
 	.why = "X has caught up with W" },
 { 395, 0,
 	.deny = G(RUNNING),
-	.x = { .reported = NOT(B(REPORT_LSN) | B(JOIN_SECONDARY)), .goal = B(SECONDARY), .need = N(DOWN) },
+	.x = { .reported = STANDBYS & ~(B(REPORT_LSN) | B(JOIN_SECONDARY)), .goal = B(SECONDARY), .need = N(DOWN) },
 	.w = W_SERVES,
 	.to = { .x = FSM_CATCHINGUP },
 	.effects = DO_LOSE,

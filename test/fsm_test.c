@@ -1,0 +1,1452 @@
+/* fsm: the tables themselves, the judgements, and the sequences that operators see. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "fsm/rules.h"
+#include "test/tap.h"
+
+#include "ini/ban.h"
+
+#define N(f) (UINT64_C(1) << FACT_##f)
+#define G(f) (UINT64_C(1) << GROUP_##f)
+
+/* ---- a tiny world: keepers that obey at once ---- */
+
+static struct fsm_group g;
+static struct fsm_plan p;
+static bool gone[FSM_NODES_MAX]; /* that keeper is silent */
+static char story[8192];
+static bool cut;    /* the link between standbys and the primary */
+static bool sequel; /* a decision changed something when it was made again */
+
+static struct fsm_node *
+node(int64_t id)
+{
+	return fsm_node_find(&g, id);
+}
+
+__attribute__((format(printf, 1, 2))) static void
+tell(const char *fmt, ...)
+{
+	size_t used = strlen(story);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(story + used, sizeof story - used, fmt, ap);
+	va_end(ap);
+}
+
+static void
+world(int nss)
+{
+	memset(&g, 0, sizeof g);
+	memset(gone, 0, sizeof gone);
+	cut = false;
+	story[0] = '\0';
+	fsm_settings_default(&g.settings);
+	g.secondary_allowed = true;
+	g.nss = nss;
+	g.watch_age_ms = 3600000;
+}
+
+static void
+arrive(int64_t id, int priority, bool quorum)
+{
+	struct fsm_node *n = &g.node[g.n++];
+
+	memset(n, 0, sizeof *n);
+	n->id = id;
+	snprintf(n->name, sizeof n->name, "n%lld", (long long)id);
+	n->priority = priority;
+	n->quorum = quorum;
+	n->session = true;
+	n->probe = FSM_WITNESS_OK;
+	n->state_age_ms = 60000;
+}
+
+/* Everything that was decided, and the same decision again, which must be empty. */
+static void
+decide(void)
+{
+	static struct fsm_plan again;
+
+	monitor_decide(&g, &p);
+	for (int i = 0; i < p.nsteps; i++)
+		if (p.step[i].from != p.step[i].to)
+			tell("n%lld %s\n", (long long)p.step[i].node,
+			    fsm_state_name(p.step[i].to));
+	g = p.next;
+	monitor_decide(&g, &again);
+	if (again.nsteps > 0)
+		sequel = true;
+	g.request.kind = FSM_REQ_NONE;
+	for (int i = 0, n = 0, all = g.n; i < all; i++)
+		if (!g.node[i].dead) {
+			gone[n] = gone[i];
+			g.node[n++] = g.node[i];
+			g.n = n;
+		} else if (i == all - 1)
+			g.n = n;
+}
+
+static int
+attached(const struct fsm_config *c)
+{
+	int n = 0;
+
+	for (int i = 0; i < c->n; i++) {
+		const struct fsm_node *m = node(c->member[i]);
+		n += m && m->streaming;
+	}
+	return n;
+}
+
+static void
+detach(struct fsm_node *n)
+{
+	n->pg = FSM_PG_STANDBY;
+	n->streaming = n->attached = false;
+	n->promise_term = g.term;
+	n->promise_tli = n->tli;
+	n->promise_lsn = n->lsn;
+}
+
+static void
+leave_all(const struct fsm_node *w)
+{
+	for (int i = 0; i < g.n; i++)
+		if (&g.node[i] != w)
+			g.node[i].streaming = g.node[i].attached = false;
+}
+
+static void
+stop(struct fsm_node *n)
+{
+	if (n->pg == FSM_PG_RW)
+		leave_all(n);
+	n->pg = FSM_PG_DOWN;
+	n->streaming = n->attached = false;
+	n->stopped_term = g.term;
+	n->final_lsn = n->lsn;
+}
+
+static bool
+follow(struct fsm_node *n)
+{
+	const struct fsm_node *w = node(g.writer);
+
+	if (!w || gone[w - g.node] || w->pg != FSM_PG_RW)
+		return false;
+	n->pg = FSM_PG_STANDBY;
+	n->streaming = n->attached = true;
+	n->tli = w->tli;
+	n->lsn = w->lsn;
+	return true;
+}
+
+static bool
+write_alone(struct fsm_node *n, enum fsm_state goal)
+{
+	const struct fsm_config *c = &g.config[g.nconfigs - 1];
+
+	n->pg = FSM_PG_RW;
+	n->tli += n->tli == 0;
+	n->has_data = true;
+	if (goal == FSM_PRIMARY && attached(c) < c->k)
+		return false;
+	n->applied_gen = c->gen;
+	return true;
+}
+
+/* What a keeper does for an act; false: not done yet. */
+static bool
+act(struct fsm_node *n, enum fsm_act a, enum fsm_state goal)
+{
+	switch (a) {
+	case FSM_ACT_INIT:
+	case FSM_ACT_SYNC:
+	case FSM_ACT_RESUME:
+	case FSM_ACT_OPEN:
+		return write_alone(n, goal);
+	case FSM_ACT_PROMOTE:
+		n->tli++;
+		return write_alone(n, goal);
+	case FSM_ACT_STOP:
+	case FSM_ACT_DROP:
+	case FSM_ACT_FENCE:
+		stop(n);
+		return true;
+	case FSM_ACT_FOLLOW:
+		return follow(n);
+	case FSM_ACT_PREPARE:
+		if (!g.op.planned)
+			detach(n);
+		return true;
+	case FSM_ACT_CLOSED:
+		detach(n);
+		n->tli++;
+		n->pg = FSM_PG_RW;
+		return true;
+	case FSM_ACT_FETCH:
+		n->lsn = g.op.target_lsn;
+		detach(n);
+		return true;
+	case FSM_ACT_DETACH:
+		detach(n);
+		return true;
+	case FSM_ACT_NOTHING:
+	case FSM_ACT_RELEASE:
+	case FSM_ACT_START:
+	case FSM_ACT_COUNT:
+		break;
+	}
+	return true;
+}
+
+/* One report of one keeper: it has seen its goal, and is there if it could. */
+static void
+report(struct fsm_node *n)
+{
+	const struct fsm_edge *e = fsm_edge(n->reported, n->goal);
+
+	n->report_age_ms = 0;
+	n->seen_seq = n->goal_seq;
+	if (n->id == g.writer)
+		n->lease_gen = g.lease_gen;
+	if (n->reported != n->goal && !e)
+		tell("n%lld has no way from %s to %s\n", (long long)n->id,
+		    fsm_state_name(n->reported), fsm_state_name(n->goal));
+	if (n->reported == FSM_REPORT_LSN && n->goal == FSM_REPORT_LSN)
+		n->promise_term = g.term;
+	if ((fsm_state_flags(n->reported) & ST_DOWN) && n->reported == n->goal)
+		n->stopped_term = g.term;
+	if (n->reported == n->goal &&
+	    (n->goal == FSM_SECONDARY || n->goal == FSM_CATCHINGUP) && !cut)
+		follow(n);
+	if (n->reported != n->goal && e && act(n, e->act, n->goal)) {
+		n->reported = n->goal;
+		n->state_age_ms = 60000;
+	}
+}
+
+/* All keepers report in turn until nobody has anything to do. */
+static void
+settle(void)
+{
+	for (int round = 0; round < 40; round++) {
+		size_t before = strlen(story);
+		bool moving = false;
+
+		decide();
+		for (int i = 0; i < g.n; i++) {
+			bool was = g.node[i].reported != g.node[i].goal ||
+				   g.node[i].seen_seq != g.node[i].goal_seq ||
+				   (g.node[i].id == g.writer &&
+				       g.node[i].lease_gen != g.lease_gen);
+
+			if (gone[i])
+				continue;
+			report(&g.node[i]);
+			moving |= was;
+		}
+		if (!moving && strlen(story) == before)
+			return;
+	}
+	tell("never settles\n");
+}
+
+/* All its processes die, its peers get resets: every witness is sure at once. */
+static void
+kill_host(int64_t id)
+{
+	struct fsm_node *n = node(id);
+
+	gone[n - g.node] = true;
+	n->report_age_ms = 5000;
+	n->session = false;
+	n->probe = FSM_WITNESS_REFUSED;
+	n->probe_ok_age_ms = 5000;
+	n->detached_age_ms = 5000;
+	for (int i = 0; i < g.n; i++)
+		if (id == g.writer && &g.node[i] != n) {
+			g.node[i].heard = FSM_WITNESS_REFUSED;
+			g.node[i].heard_age_ms = 5000;
+		}
+	if (n->pg == FSM_PG_RW)
+		leave_all(n);
+	n->streaming = n->attached = false;
+}
+
+static void
+heal(int64_t id)
+{
+	struct fsm_node *n = node(id);
+
+	gone[n - g.node] = false;
+	n->session = true;
+	n->probe = FSM_WITNESS_OK;
+	n->report_age_ms = n->probe_ok_age_ms = 0;
+	for (int i = 0; i < g.n; i++)
+		g.node[i].heard = FSM_WITNESS_NONE;
+}
+
+static void
+ask(enum fsm_request_kind kind, int64_t id)
+{
+	story[0] = '\0';
+	memset(&g.request, 0, sizeof g.request);
+	g.request.id = 1;
+	g.request.kind = kind;
+	g.request.node = id;
+}
+
+static void
+story_is(const char *want, const char *what)
+{
+	IS_STR(story, want, what);
+	story[0] = '\0';
+}
+
+/* node 1 is primary, the others are secondary */
+static void
+group_of(int n, int nss)
+{
+	world(nss);
+	for (int i = 1; i <= n; i++) {
+		arrive(i, 50, true);
+		settle();
+	}
+	g.nss = nss;
+	story[0] = '\0';
+}
+
+/* ---- the tables ---- */
+
+static void
+test_edges(void)
+{
+	int pairs = 0;
+
+	for (size_t i = 0; i < fsm_edge_count; i++) {
+		const struct fsm_edge *e = &fsm_edge_list[i];
+
+		OK(e->from != 0 && (e->from & ~FSM_ANY) == 0, "edge to %s has states",
+		    fsm_state_name(e->to));
+		for (size_t j = 0; j < i; j++)
+			if (fsm_edge_list[j].to == e->to &&
+			    (fsm_edge_list[j].from & e->from))
+				OK(false, "edges %zu and %zu overlap", j, i);
+		for (int s = 0; s < FSM_STATE_COUNT; s++)
+			pairs += e->from >> s & 1;
+	}
+	for (int s = 0; s < FSM_STATE_COUNT; s++)
+		OK(fsm_edge((enum fsm_state)s, FSM_DEMOTED) &&
+			fsm_edge((enum fsm_state)s, FSM_DEMOTE_TIMEOUT) &&
+			fsm_edge((enum fsm_state)s, FSM_DROPPED),
+		    "%s can be stopped and dropped", fsm_state_name((enum fsm_state)s));
+	OK(!fsm_edge(FSM_INIT, FSM_SECONDARY) && !fsm_edge(FSM_MAINTENANCE, FSM_SINGLE) &&
+		!fsm_edge(FSM_WAIT_STANDBY, FSM_SINGLE) &&
+		!fsm_edge(FSM_PRIMARY, FSM_CATCHINGUP),
+	    "what must not exist does not");
+	tap_note("%zu edges, %d pairs", fsm_edge_count, pairs);
+}
+
+static bool
+within(uint32_t narrow, uint32_t wide)
+{
+	return wide == 0 || (narrow != 0 && (narrow & ~wide) == 0);
+}
+
+static bool
+pattern_within(const struct fsm_pattern *n, const struct fsm_pattern *w)
+{
+	return within(n->reported, w->reported) && within(n->goal, w->goal) &&
+	       (n->need & w->need) == w->need && (n->deny & w->deny) == w->deny;
+}
+
+/* Does rule a fire wherever b would? */
+static bool
+shadows(const struct fsm_rule *a, const struct fsm_rule *b)
+{
+	return (b->need & a->need) == a->need && (b->deny & a->deny) == a->deny &&
+	       pattern_within(&b->x, &a->x) && pattern_within(&b->w, &a->w) &&
+	       pattern_within(&b->c, &a->c) &&
+	       !((b->flags & RULE_OPERATOR) && !(a->flags & RULE_OPERATOR)) &&
+	       !((b->flags & RULE_PREEMPT) && !(a->flags & RULE_PREEMPT)) &&
+	       !(b->flags & RULE_SAY && !(a->flags & RULE_SAY));
+}
+
+static bool
+reachable(uint32_t from, unsigned char to)
+{
+	static const enum fsm_state desired[] = { FSM_SINGLE, FSM_WAIT_PRIMARY,
+		FSM_PRIMARY };
+
+	for (int s = 0; from && to && s < FSM_STATE_COUNT; s++) {
+		if (!(from >> s & 1))
+			continue;
+		if (to != RULE_DESIRED) {
+			if (s != to && !fsm_edge((enum fsm_state)s, (enum fsm_state)to))
+				return false;
+			continue;
+		}
+		for (int i = 0; i < 3; i++)
+			if (s != (int)desired[i] &&
+			    !fsm_edge((enum fsm_state)s, desired[i]))
+				return false;
+	}
+	return true;
+}
+
+static void
+check_rule(const struct fsm_rule *r)
+{
+	const struct fsm_pattern *pat[] = { &r->x, &r->w, &r->c };
+	const unsigned char to[] = { r->to.x, r->to.w, r->to.c };
+	bool possible = !(r->need & r->deny);
+
+	for (int i = 0; i < 3; i++) {
+		possible &= !(pat[i]->need & pat[i]->deny);
+		OK(reachable(pat[i]->reported, to[i]),
+		    "rule %d: its goal can be reached from every state of role %d", r->id,
+		    i);
+		OK(!to[i] || to[i] == RULE_DESIRED ||
+			pat[i]->goal != (UINT32_C(1) << to[i]),
+		    "rule %d: does not ask for the goal that it gives", r->id);
+	}
+	OK(possible, "rule %d: can be true", r->id);
+	OK(r->why && r->why[0] && fsm_rule_find(r->id) == r && fsm_rule_section(r)[0],
+	    "rule %d: says why", r->id);
+	OK(r->effects || r->to.x || r->to.w || r->to.c || r->flags & RULE_SAY,
+	    "rule %d: does something", r->id);
+	OK(!(r->flags & RULE_SAY) || (!r->effects && !r->to.x), "rule %d: only says",
+	    r->id);
+}
+
+static void
+test_rules(void)
+{
+	for (size_t i = 0; i < fsm_rule_count; i++) {
+		const struct fsm_rule *r = &fsm_rule_list[i];
+
+		check_rule(r);
+		OK(i == 0 || r[-1].id < r->id, "rule %d: ascends", r->id);
+		for (size_t j = 0; j < i; j++)
+			if (shadows(&fsm_rule_list[j], r))
+				OK(false, "rule %d is shadowed by rule %d", r->id,
+				    fsm_rule_list[j].id);
+	}
+	OK(fsm_rule_at(fsm_rule_count) == NULL && !fsm_rule_find(9999), "no more rules");
+	tap_note("%zu rules", fsm_rule_count);
+}
+
+/* A state that nobody ever leaves must be meant so. */
+static void
+test_exits(void)
+{
+	const uint32_t meant = FSM_BIT(DROPPED) | FSM_BIT(UNKNOWN);
+
+	for (int s = 0; s < FSM_STATE_COUNT; s++) {
+		bool leaves = false;
+
+		for (size_t i = 0; i < fsm_rule_count; i++) {
+			const struct fsm_rule *r = &fsm_rule_list[i];
+
+			leaves |= r->x.reported >> s & 1 && r->to.x && r->to.x != s;
+		}
+		OK(leaves || meant >> s & 1, "%s has an exit",
+		    fsm_state_name((enum fsm_state)s));
+	}
+}
+
+static void
+test_names(void)
+{
+	for (int s = 0; s < FSM_STATE_COUNT; s++)
+		OK(fsm_state_find(fsm_state_name((enum fsm_state)s)) == s &&
+			fsm_state_text((enum fsm_state)s)[0],
+		    "%s is found", fsm_state_name((enum fsm_state)s));
+	for (int r = 0; r < FSM_REQ_KIND_COUNT; r++)
+		OK(fsm_request_find(fsm_request_name((enum fsm_request_kind)r)) == r,
+		    "request %d is found", r);
+	OK(fsm_state_find("leader") == -1 && fsm_op_find("switch") == FSM_OP_SWITCH &&
+		fsm_pg_find("rw") == FSM_PG_RW &&
+		fsm_witness_find("silent") == FSM_WITNESS_SILENT,
+	    "other names");
+	for (int f = 0; f < FACT_COUNT; f++)
+		OK(facts_node_name(f)[0], "fact %s", facts_node_name(f));
+	for (int f = 0; f < GROUP_COUNT; f++)
+		OK(facts_group_name(f)[0], "group fact %s", facts_group_name(f));
+	for (size_t i = 0; i < fsm_setting_count; i++)
+		OK(fsm_setting_list[i].dflt >= fsm_setting_list[i].min,
+		    "%s: the default is allowed", fsm_setting_list[i].name);
+}
+
+static void
+test_ssn(void)
+{
+	struct fsm_config c = { .k = 0, .n = 1, .member = { 2 } };
+	char to[64];
+
+	OK(ssn_format(&c, to, sizeof to) == 0, "nobody");
+	IS_STR(to, "", "k 0 is the empty list");
+	c.k = 1;
+	OK(ssn_format(&c, to, sizeof to) == 0, "one");
+	IS_STR(to, "ANY 1 (pgautofailover_standby_2)", "one name");
+	c.k = 2;
+	c.n = 3;
+	c.member[1] = 13;
+	c.member[2] = 7;
+	OK(ssn_format(&c, to, sizeof to) == -1 && !to[0], "too long is an error");
+	char wide[128];
+	OK(ssn_format(&c, wide, sizeof wide) == 0, "three");
+	IS_STR(wide,
+	    "ANY 2 (pgautofailover_standby_2, pgautofailover_standby_13, "
+	    "pgautofailover_standby_7)",
+	    "in the order given");
+	size_t size = strlen(wide) + 1;
+	OK(ssn_format(&c, wide, size) == 0 && ssn_format(&c, wide, size - 1) == -1,
+	    "fits to the byte");
+}
+
+/* ---- judgements ---- */
+
+/* One row: what is known of the primary n1 of two nodes. */
+struct evidence_case {
+	int64_t report_age;
+	bool session;
+	enum fsm_pg pg;
+	bool retrying;
+	int64_t down_age;
+	enum fsm_witness probe;
+	int64_t probe_age;
+	enum fsm_witness heard;
+	int64_t heard_age;
+	int64_t watch_age;
+	bool async;
+	enum fsm_verdict want;
+	const char *what;
+};
+
+#define RW FSM_PG_RW
+#define DN FSM_PG_DOWN
+#define OKW FSM_WITNESS_OK
+#define REF FSM_WITNESS_REFUSED
+#define SIL FSM_WITNESS_SILENT
+#define NON FSM_WITNESS_NONE
+#define GOOD FSM_VERDICT_OK
+#define SUSP FSM_VERDICT_SUSPECT
+#define DEAD FSM_VERDICT_DOWN
+/* clang-format off */
+static const struct evidence_case evidence[] = {
+{ 100, 1, RW, 0, 0, OKW, 100, OKW, 100, 99999, 0, GOOD, "all is well" },
+{ 100, 1, RW, 0, 0, SIL, 60000, SIL, 60000, 99999, 0, GOOD, "its keeper knows better than the probe" },
+{ 100, 1, DN, 0, 50, OKW, 100, OKW, 100, 99999, 0, DEAD, "its keeper says it is down" },
+{ 100, 1, DN, 1, 50, REF, 100, REF, 100, 99999, 0, SUSP, "its keeper starts it again" },
+{ 100, 1, DN, 1, 3000, REF, 100, REF, 100, 99999, 0, DEAD, "... and has had its grace" },
+{ 2000, 0, RW, 0, 0, REF, 2000, REF, 2000, 99999, 0, DEAD, "all witnesses are sure" },
+{ 800, 0, RW, 0, 0, REF, 800, REF, 800, 99999, 1, DEAD, "... in the asynchronous class as well" },
+{ 800, 0, RW, 0, 0, REF, 800, REF, 800, 10, 0, DEAD, "... and for a monitor that just started" },
+{ 600, 0, RW, 0, 0, REF, 600, REF, 600, 99999, 0, GOOD, "a closed session alone may be a reconnect" },
+{ 800, 0, RW, 0, 0, OKW, 100, REF, 800, 99999, 0, SUSP, "the keeper died, Postgres answers" },
+{ 60000, 0, RW, 0, 0, OKW, 100, OKW, 100, 99999, 0, SUSP, "... for ever" },
+{ 2900, 1, RW, 0, 0, SIL, 2900, SIL, 2900, 99999, 0, SUSP, "silence, shorter than the window" },
+{ 3000, 1, RW, 0, 0, SIL, 3000, SIL, 3000, 99999, 0, DEAD, "silence for the window" },
+{ 9000, 1, RW, 0, 0, SIL, 9000, SIL, 2000, 99999, 0, SUSP, "the last sign of life counts" },
+{ 9000, 1, RW, 0, 0, SIL, 9000, SIL, 9000, 2000, 0, SUSP, "silence counts from the start of the watch" },
+{ 3000, 1, RW, 0, 0, SIL, 3000, SIL, 3000, 99999, 1, SUSP, "asynchronous: silence must last" },
+{ 20000, 1, RW, 0, 0, SIL, 20000, SIL, 20000, 99999, 1, DEAD, "... as long as upstream waits" },
+{ 9000, 1, RW, 0, 0, SIL, 9000, OKW, 100, 99999, 0, SUSP, "only the monitor is cut off" },
+{ 20000, 1, RW, 0, 0, SIL, 20000, OKW, 100, 99999, 0, DEAD, "... for long" },
+{ 9000, 1, RW, 0, 0, SIL, 9000, OKW, 2000, 99999, 0, SUSP, "an old hearing is silence" },
+{ 9000, 1, RW, 0, 0, SIL, 9000, OKW, 4000, 99999, 0, DEAD, "... after the window" },
+{ 9000, 1, RW, 0, 0, NON, FSM_NEVER, SIL, 9000, 99999, 0, SUSP, "never probed: no verdict by silence" },
+{ 9000, 1, RW, 0, 0, FSM_WITNESS_REJECT, 9000, SIL, 9000, 99999, 0, SUSP, "a postmaster is there" },
+};
+/* clang-format on */
+
+static void
+test_verdict(void)
+{
+	for (size_t i = 0; i < sizeof evidence / sizeof *evidence; i++) {
+		const struct evidence_case *e = &evidence[i];
+		struct fsm_node *n;
+
+		group_of(2, 0);
+		n = node(1);
+		n->report_age_ms = e->report_age;
+		n->session = e->session;
+		n->pg = e->pg;
+		n->pg_retrying = e->retrying;
+		n->pg_down_age_ms = e->down_age;
+		n->probe = e->probe;
+		n->probe_ok_age_ms = e->probe_age;
+		node(2)->heard = e->heard;
+		node(2)->heard_age_ms = e->heard_age;
+		g.watch_age_ms = e->watch_age;
+		if (e->async)
+			g.config[g.nconfigs - 1].k = 0;
+		IS_INT(facts_verdict(&g, n), e->want, e->what);
+	}
+	group_of(2, 0);
+	kill_host(2);
+	IS_INT(facts_verdict(&g, node(2)), DEAD, "a dead standby");
+	node(2)->goal = FSM_MAINTENANCE;
+	heal(2);
+	node(2)->pg = DN;
+	IS_INT(facts_verdict(&g, node(2)), GOOD, "in maintenance Postgres may be down");
+	group_of(2, 0);
+	kill_host(1);
+	node(1)->session = true;
+	node(1)->report_age_ms = node(1)->probe_ok_age_ms = 4000;
+	g.recent_failovers = 2;
+	IS_INT(facts_verdict(&g, node(1)), SUSP,
+	    "two failovers in short order make patient");
+}
+
+/* An operation with n1 as the old writer of a group of n, and nobody's promise. */
+static void
+operation(int n, int nss)
+{
+	group_of(n, nss);
+	g.op = (struct fsm_op){
+		.kind = FSM_OP_ELECT, .since = ++g.term, .old_writer = 1, .revoked = true
+	};
+}
+
+static void
+test_safe(void)
+{
+	operation(2, 0);
+	OK(!facts_safe_to_open(&g), "two nodes: not without a promise");
+	node(2)->promise_term = g.op.since - 1;
+	OK(!facts_safe_to_open(&g), "an old promise does not count");
+	node(2)->promise_term = g.op.since;
+	OK(facts_safe_to_open(&g), "the only standby's promise is enough");
+	g.nconfigs = 2;
+	g.config[1] = (struct fsm_config){ .gen = 9 };
+	OK(!facts_safe_to_open(&g), "not when '' may be in force");
+	node(1)->stopped_term = g.op.since - 1;
+	OK(!facts_safe_to_open(&g), "an old stop does not count");
+	node(1)->stopped_term = g.op.since;
+	OK(facts_safe_to_open(&g), "the old writer has stopped");
+	node(1)->stopped_term = 0;
+	g.lease_gen = node(1)->lease_gen = 7;
+	g.lease_age_ms = 20500;
+	OK(!facts_safe_to_open(&g), "the lease: drift and margin are waited for");
+	g.lease_age_ms = 20600;
+	OK(facts_safe_to_open(&g), "the lease is over");
+	g.op.revoked = false;
+	OK(!facts_safe_to_open(&g), "it is not when it may be renewed");
+	g.op.revoked = true;
+	node(1)->lease_gen = 6;
+	OK(!facts_safe_to_open(&g), "nor when the writer does not know of it");
+	node(1)->reported = FSM_STOP_REPLICATION;
+	OK(facts_safe_to_open(&g), "unless it never had another");
+	node(1)->reported = FSM_PRIMARY;
+	g.op.writer_gone = true;
+	OK(facts_safe_to_open(&g), "the old writer is gone");
+
+	operation(3, 1);
+	node(2)->promise_term = g.term;
+	OK(!facts_safe_to_open(&g), "three nodes: one promise is not enough");
+	node(3)->promise_term = g.term;
+	OK(facts_safe_to_open(&g), "both are");
+	g.nconfigs = 2;
+	g.config[1] = g.config[0];
+	g.config[1].member[1] = 9;
+	OK(facts_safe_to_open(&g), "a member that was removed acknowledges nothing");
+	node(3)->promise_term = 0;
+	OK(!facts_safe_to_open(&g), "every configuration counts");
+	node(3)->goal = FSM_DROPPED;
+	OK(!facts_safe_to_open(&g), "one that is to leave may still acknowledge");
+	node(3)->reported = FSM_DROPPED;
+	OK(facts_safe_to_open(&g), "one that has left does not");
+}
+
+static void
+vote(int64_t id, int tli, uint64_t lsn)
+{
+	struct fsm_node *n = node(id);
+
+	n->reported = n->goal = FSM_REPORT_LSN;
+	n->promise_term = g.term;
+	n->promise_tli = n->tli = tli;
+	n->promise_lsn = n->lsn = lsn;
+	n->pg = FSM_PG_STANDBY;
+}
+
+static void
+elected(enum elect_kind kind, int64_t winner, int64_t source, const char *what)
+{
+	struct elect_result r;
+
+	elect_choose(&g, &r);
+	if (!OK(r.kind == kind && r.winner == winner && r.source == source, "%s", what))
+		tap_note("got kind %d, winner %lld, source %lld: %s", r.kind,
+		    (long long)r.winner, (long long)r.source, r.why);
+}
+
+static void
+test_elect(void)
+{
+	operation(3, 1);
+	elected(ELECT_WAIT, 0, 0, "nobody has reported");
+	vote(2, 1, 1000);
+	elected(ELECT_WAIT, 0, 0, "one of two may hold what the other lacks");
+	g.op.allow_loss = true;
+	elected(ELECT_WINNER, 2, 0, "... unless loss is allowed");
+	g.op.allow_loss = false;
+	g.settings.guard_data_loss = 0;
+	elected(ELECT_WINNER, 2, 0, "... or not guarded against");
+	g.settings.guard_data_loss = 1;
+	vote(3, 1, 1000);
+	elected(ELECT_WINNER, 2, 0, "all alike: the lowest id");
+	node(3)->priority = 60;
+	elected(ELECT_WINNER, 3, 0, "the highest priority");
+	g.op.preferred = 2;
+	elected(ELECT_WINNER, 2, 0, "the operator's choice");
+	g.op.preferred = 0;
+	g.op.excluded = 3;
+	elected(ELECT_WINNER, 2, 0, "never the one that is switched away from");
+	g.op.excluded = 0;
+	vote(2, 1, 2000);
+	elected(ELECT_WINNER, 3, 2, "priority wins, and fetches what it lacks");
+	node(2)->pg = DN;
+	elected(ELECT_NONE, 0, 0, "not when nobody healthy has it");
+	node(2)->pg = FSM_PG_STANDBY;
+	node(3)->priority = 0;
+	elected(ELECT_WINNER, 2, 0, "priority zero never wins");
+	node(2)->priority = 0;
+	elected(ELECT_NONE, 0, 0, "nobody may win");
+	node(2)->priority = node(3)->priority = 50;
+	vote(3, 2, 9000);
+	elected(ELECT_WAIT, 0, 0, "another timeline has no vote");
+	g.lineage[0] = (struct fsm_lineage){ 2, 1, 500 };
+	g.nlineage = 1;
+	g.accepted_tli = 2;
+	vote(2, 1, 2000);
+	elected(ELECT_WAIT, 0, 0, "the operator accepted timeline 2: n2 went on on 1");
+	vote(2, 1, 400);
+	elected(ELECT_WINNER, 3, 0, "n2 stopped before timelines part, it may follow");
+}
+
+static void
+test_elect_more(void)
+{
+	operation(3, 1);
+	vote(2, 1, 1000);
+	vote(3, 1, 1000);
+	node(3)->reported = FSM_SECONDARY;
+	g.config[0].n = 1;
+	g.op.phase_age_ms = 100;
+	elected(ELECT_WAIT, 0, 0, "a healthy node is given a moment");
+	g.op.phase_age_ms = 600;
+	elected(ELECT_WINNER, 2, 0, "and not more");
+
+	operation(3, 1);
+	vote(2, 1, node(1)->lsn);
+	node(1)->stopped_term = g.term;
+	node(1)->final_lsn = node(1)->lsn = 1500;
+	vote(2, 1, 1400);
+	elected(ELECT_WAIT, 0, 0, "the old writer left more than n2 has");
+	vote(2, 1, 1500);
+	elected(ELECT_WINNER, 2, 0, "n2 has all that a cleanly stopped writer left");
+
+	operation(3, 0);
+	g.config[0].k = g.config[0].n = 0;
+	node(1)->lsn = 50000000;
+	vote(2, 1, 1000);
+	elected(ELECT_NONE, 0, 0, "asynchronous: too far behind the last report");
+	g.op.allow_loss = true;
+	elected(ELECT_WINNER, 2, 0, "... unless loss is allowed");
+}
+
+/* ---- sequences ---- */
+
+static void
+test_create(void)
+{
+	world(0);
+	arrive(1, 50, true);
+	settle();
+	story_is("n1 single\n", "the first node");
+	IS_INT(g.writer, 1, "it is the writer");
+	arrive(2, 50, true);
+	settle();
+	story_is(
+	    "n2 wait_standby\nn1 wait_primary\nn2 catchingup\nn2 secondary\nn1 primary\n",
+	    "the second node");
+	OK(facts_class_sync(&g) && g.lease_gen % 2 == 0,
+	    "synchronous, the lease is unlimited");
+	IS_INT(g.config[g.nconfigs - 1].k, 1, "one standby confirms");
+	arrive(3, 50, true);
+	settle();
+	story_is("n3 wait_standby\nn3 catchingup\nn3 secondary\nn1 apply_settings\nn1 "
+		 "primary\n",
+	    "the third node");
+	IS_INT(g.nss, 1, "number_sync_standbys is 1 with two quorum standbys");
+	IS_INT(g.config[g.nconfigs - 1].n, 2, "both are named");
+	arrive(4, 0, false);
+	settle();
+	story_is(
+	    "n4 wait_standby\nn4 catchingup\nn4 secondary\n", "one outside the quorum");
+
+	world(0);
+	arrive(1, 0, true);
+	settle();
+	story_is("", "priority zero founds no group");
+	OK(g.said == 513, "and is told why");
+}
+
+static void
+test_async_group(void)
+{
+	world(0);
+	arrive(1, 50, false);
+	settle();
+	arrive(2, 50, false);
+	settle();
+	story_is(
+	    "n1 single\nn2 wait_standby\nn1 wait_primary\nn2 catchingup\nn2 secondary\n"
+	    "n1 primary\n",
+	    "two nodes outside the quorum");
+	OK(!facts_class_sync(&g) && g.lease_gen % 2 == 1, "the lease is finite");
+	kill_host(1);
+	settle();
+	story_is(
+	    "n1 draining\nn2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n",
+	    "closed until the lease is over");
+	OK(g.said == 503, "and it is told why");
+	g.lease_age_ms = 30000;
+	settle();
+	story_is("n2 wait_primary\n", "open when the lease is over");
+	heal(1);
+	settle();
+	story_is(
+	    "n1 demoted\nn1 catchingup\nn1 secondary\nn2 primary\n", "the old one joins");
+}
+
+static void
+test_switchover(void)
+{
+	group_of(2, 0);
+	ask(FSM_REQ_FAILOVER, 0);
+	decide();
+	IS_INT(p.next.request.outcome, FSM_OUTCOME_DONE, "the request is served");
+	story_is("n1 draining\nn2 prepare_promotion\n", "both begin at once");
+	node(1)->lsn = 777;
+	report(node(2));
+	decide();
+	story_is("", "the candidate waits for the old writer");
+	report(node(1));
+	decide();
+	story_is("n1 demote_timeout\nn2 stop_replication\n", "it has stopped");
+	IS_INT(
+	    (long long)g.op.target_lsn, 777, "the candidate must have all that it left");
+	report(node(2));
+	decide();
+	story_is("n1 demoted\nn2 wait_primary\n", "open in one decision");
+	IS_INT(g.writer, 2, "n2 is the writer");
+	report(node(2));
+	report(node(1));
+	decide();
+	story_is("n1 catchingup\n", "the old one joins at once");
+	IS_INT(g.op.kind, FSM_OP_NONE, "the operation is over");
+	settle();
+	story_is("n1 secondary\nn2 primary\n", "and counts");
+	ask(FSM_REQ_PROMOTION, 1);
+	settle();
+	story_is(
+	    "n2 draining\nn1 prepare_promotion\nn2 demote_timeout\nn1 stop_replication\n"
+	    "n2 demoted\nn1 wait_primary\nn2 catchingup\nn2 secondary\nn1 primary\n",
+	    "back by promotion");
+}
+
+static void
+test_switchover_of_the_silent(void)
+{
+	group_of(2, 0);
+	gone[0] = true; /* its keeper is held, Postgres runs */
+	node(1)->report_age_ms = 5000;
+	ask(FSM_REQ_FAILOVER, 0);
+	settle();
+	story_is("n1 draining\nn2 prepare_promotion\n", "the drain is waited for");
+	g.op.phase_age_ms = 10000;
+	settle();
+	story_is("n1 demote_timeout\nn2 stop_replication\nn2 wait_primary\n",
+	    "after the grace, the promise is enough");
+	gone[0] = false;
+	settle();
+	story_is(
+	    "n1 demoted\nn1 catchingup\nn1 secondary\nn2 primary\n", "it comes back");
+}
+
+static void
+test_failover(void)
+{
+	group_of(2, 0);
+	kill_host(1);
+	settle();
+	story_is(
+	    "n1 draining\nn2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n"
+	    "n2 wait_primary\n",
+	    "two nodes, the primary is killed");
+	IS_INT(node(1)->goal, FSM_DEMOTE_TIMEOUT, "nobody knows whether it stopped");
+	heal(1);
+	settle();
+	story_is(
+	    "n1 demoted\nn1 catchingup\nn1 secondary\nn2 primary\n", "it comes back");
+
+	group_of(2, 0);
+	node(1)->pg = DN; /* its keeper lives and cannot start it */
+	settle();
+	story_is(
+	    "n1 draining\nn2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n"
+	    "n1 demoted\nn2 wait_primary\nn1 catchingup\nn1 secondary\nn2 primary\n",
+	    "two nodes, Postgres cannot start");
+}
+
+static void
+test_standby_lost(void)
+{
+	group_of(2, 0);
+	kill_host(2);
+	decide();
+	story_is(
+	    "n2 catchingup\nn1 wait_primary\n", "the only standby is lost: one decision");
+	OK(!facts_class_sync(&g) && g.nconfigs == 2,
+	    "both configurations may be in force");
+	settle();
+	IS_INT(g.nconfigs, 1, "until the writer confirms");
+	story[0] = '\0';
+	heal(2);
+	report(node(2));
+	node(2)->state_age_ms = 4000;
+	settle();
+	story_is("", "it must hold for a while");
+	node(2)->state_age_ms = 5000;
+	settle();
+	story_is("n2 secondary\nn1 primary\n", "then it counts");
+
+	group_of(2, 0);
+	cut = true;
+	node(2)->attached = node(2)->streaming = false;
+	node(2)->detached_age_ms = 9000;
+	settle();
+	story_is("", "not attached for 9 s");
+	node(2)->detached_age_ms = 10000;
+	decide();
+	story_is("n2 catchingup\nn1 wait_primary\n", "the link between them is cut");
+
+	group_of(3, 1);
+	kill_host(3);
+	settle();
+	story_is("n3 catchingup\n", "one of two: the primary goes on");
+	kill_host(2);
+	settle();
+	story_is("n2 catchingup\n", "both: it waits, as asked for");
+	OK(g.said == 515, "and says so");
+}
+
+static void
+test_wait_primary_lost(void)
+{
+	group_of(2, 0);
+	kill_host(2);
+	settle();
+	heal(2);
+	settle();
+	/* n2 is secondary again, but n1 dies before it confirms */
+	node(1)->reported = node(1)->goal = FSM_WAIT_PRIMARY;
+	g.config[0].k = g.config[0].n = 0;
+	g.lease_gen = node(1)->lease_gen = 11;
+	story[0] = '\0';
+	kill_host(1);
+	settle();
+	story_is(
+	    "n2 prepare_promotion\nn2 stop_replication\n", "its goal stays wait_primary");
+	g.lease_age_ms = 30000;
+	settle();
+	story_is("n1 demoted\nn2 wait_primary\n", "when its lease is over");
+	heal(1);
+	settle();
+	story_is("n1 catchingup\nn1 secondary\nn2 primary\n", "it comes back");
+}
+
+static void
+test_maintenance(void)
+{
+	group_of(2, 0);
+	ask(FSM_REQ_MAINTENANCE_ON, 1);
+	settle();
+	story_is("n1 prepare_maintenance\nn2 prepare_promotion\nn2 stop_replication\n"
+		 "n1 maintenance\nn2 wait_primary\n",
+	    "of the primary");
+	settle();
+	story_is("", "and nothing more");
+	ask(FSM_REQ_MAINTENANCE_OFF, 1);
+	settle();
+	story_is("n1 catchingup\nn1 secondary\nn2 primary\n", "it ends");
+	ask(FSM_REQ_MAINTENANCE_ON, 1);
+	settle();
+	story_is("n2 wait_primary\nn1 wait_maintenance\nn1 maintenance\n",
+	    "of the only standby");
+	ask(FSM_REQ_MAINTENANCE_ON, 1);
+	decide();
+	IS_INT(p.next.request.outcome, FSM_OUTCOME_DONE, "asked for again: done");
+	ask(FSM_REQ_MAINTENANCE_OFF, 1);
+	settle();
+	story_is("n1 catchingup\nn1 secondary\nn2 primary\n", "it ends");
+
+	group_of(3, 1);
+	ask(FSM_REQ_MAINTENANCE_ON, 3);
+	settle();
+	story_is("n3 maintenance\n", "of one of two standbys");
+	IS_INT(g.config[g.nconfigs - 1].n, 2, "it stays listed");
+	ask(FSM_REQ_MAINTENANCE_ON, 2);
+	decide();
+	OK(p.next.request.outcome == FSM_OUTCOME_DONE &&
+		strstr(p.next.request.text, "block writes"),
+	    "of the other one: with a warning");
+	settle();
+	story_is("n2 maintenance\n", "both");
+	kill_host(1);
+	settle();
+	story_is("", "the primary dies with nobody to replace it: no draining");
+}
+
+static void
+test_removal(void)
+{
+	group_of(2, 0);
+	ask(FSM_REQ_REMOVE, 2);
+	settle();
+	story_is("n2 dropped\nn1 single\n", "the standby of two");
+	IS_INT(g.n, 1, "its row is gone");
+
+	group_of(2, 0);
+	ask(FSM_REQ_REMOVE, 1);
+	settle();
+	story_is("n1 dropped\nn2 report_lsn\nn2 single\n", "the primary of two");
+	IS_INT(g.n, 1, "its row is gone");
+	IS_INT(g.writer, 2, "the other one writes");
+
+	group_of(2, 0);
+	kill_host(1);
+	g.node[0].session = true;
+	g.node[0].probe = SIL;
+	g.node[0].report_age_ms = 2000;
+	g.node[0].probe_ok_age_ms = 2000;
+	ask(FSM_REQ_REMOVE, 1);
+	g.request.force = true;
+	settle();
+	story_is("n2 report_lsn\nn2 single\n", "the primary of two, by force");
+
+	group_of(3, 1);
+	ask(FSM_REQ_REMOVE, 3);
+	settle();
+	story_is("n3 dropped\nn1 apply_settings\nn1 primary\n", "a standby of three");
+	IS_INT(g.nss, 0, "number_sync_standbys is repaired");
+	IS_INT(g.config[g.nconfigs - 1].n, 1, "it is listed no more");
+
+	group_of(3, 1);
+	ask(FSM_REQ_REMOVE, 1);
+	settle();
+	story_is("n1 dropped\nn2 report_lsn\nn3 report_lsn\nn2 prepare_promotion\n"
+		 "n2 stop_replication\nn3 join_secondary\nn2 wait_primary\nn3 secondary\n"
+		 "n2 primary\n",
+	    "the primary of three");
+	world(0);
+	arrive(1, 50, true);
+	settle();
+	ask(FSM_REQ_REMOVE, 1);
+	settle();
+	story_is("n1 dropped\n", "the last one");
+	OK(g.n == 0 && g.op.kind == FSM_OP_NONE && g.writer == 0, "nothing is left");
+}
+
+static void
+test_settings(void)
+{
+	group_of(2, 0);
+	g.dirty = true;
+	settle();
+	story_is("n1 apply_settings\nn1 primary\n", "a setting changes");
+	OK(!g.dirty, "once");
+	node(2)->quorum = false;
+	g.dirty = true;
+	settle();
+	story_is("n1 apply_settings\nn1 primary\n", "the standby leaves the quorum");
+	OK(g.config[g.nconfigs - 1].k == 0 && g.lease_gen % 2 == 1,
+	    "asynchronous, with a lease");
+	group_of(3, 1);
+	g.nss = 0;
+	g.dirty = true;
+	node(3)->priority = 90;
+	settle();
+	story_is("n1 apply_settings\nn1 primary\n", "priority");
+	IS_INT(
+	    g.config[g.nconfigs - 1].member[0], 3, "names are in the order of priority");
+}
+
+static void
+test_self_fence(void)
+{
+	group_of(2, 0);
+	node(2)->priority = 0;
+	node(1)->reported = FSM_DEMOTE_TIMEOUT;
+	node(1)->state_age_ms = 0;
+	stop(node(1));
+	decide();
+	story_is("", "it fenced itself and nobody replaced it");
+	OK(node(1)->stopped_term < g.term && g.op.kind == FSM_OP_NONE,
+	    "it may go on, in a new term");
+	settle();
+	story_is("", "and does");
+	OK(node(1)->reported == FSM_PRIMARY && node(1)->pg == RW, "it writes");
+}
+
+static void
+test_old_writer_returns(void)
+{
+	for (int s = 0; s < FSM_STATE_COUNT; s++) {
+		if (s == FSM_UNKNOWN || s == FSM_DROPPED || s == FSM_MAINTENANCE)
+			continue;
+		group_of(2, 0);
+		kill_host(1);
+		settle();
+		heal(1);
+		node(1)->reported = (enum fsm_state)s; /* it lost, or kept, any state */
+		node(1)->pg = fsm_state_flags((enum fsm_state)s) & ST_RW ? RW : DN;
+		settle();
+		if (!OK(node(1)->reported == FSM_SECONDARY &&
+			    node(2)->reported == FSM_PRIMARY,
+			"an old writer that reports %s becomes a standby",
+			fsm_state_name((enum fsm_state)s)))
+			tap_note("%s", story);
+	}
+	for (int s = 0; s < FSM_STATE_COUNT; s++) {
+		if (s == FSM_UNKNOWN || s == FSM_DROPPED || s == FSM_MAINTENANCE)
+			continue;
+		group_of(2, 0);
+		node(1)->reported = (enum fsm_state)s;
+		node(2)->priority = 0;
+		settle();
+		if (!OK(node(1)->reported == FSM_PRIMARY &&
+			    node(2)->reported == FSM_SECONDARY,
+			"a writer that reports %s becomes primary again",
+			fsm_state_name((enum fsm_state)s)))
+			tap_note("%s", story);
+	}
+}
+
+static void
+test_candidate_dies(void)
+{
+	group_of(2, 0);
+	ask(FSM_REQ_FAILOVER, 0);
+	decide();
+	report(node(1));
+	kill_host(2);
+	settle();
+	story_is("n1 draining\nn2 prepare_promotion\nn1 wait_primary\nn2 catchingup\n",
+	    "the candidate dies, the drained writer goes on");
+	heal(2);
+	settle();
+	story_is("n2 secondary\nn1 primary\n", "the candidate comes back");
+
+	group_of(2, 0);
+	kill_host(1);
+	decide();
+	report(node(2));
+	decide();
+	report(node(2)); /* promoted behind the door */
+	kill_host(2);
+	node(2)->session = false;
+	g.nconfigs = 1;
+	g.config[0].k = 0; /* so that it does not open at once */
+	settle();
+	story_is(
+	    "n1 draining\nn2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n",
+	    "both are dead");
+	OK(g.said != 0, "why is told");
+	heal(1);
+	settle();
+	story_is("n1 wait_primary\nn2 catchingup\n",
+	    "the old writer is back first: it goes on");
+	heal(2);
+	settle();
+	story_is("n2 secondary\nn1 primary\n", "and the other joins it");
+}
+
+static void
+test_three(void)
+{
+	group_of(3, 1);
+	kill_host(1);
+	settle();
+	story_is("n1 draining\nn2 report_lsn\nn3 report_lsn\nn2 prepare_promotion\n"
+		 "n1 demote_timeout\nn2 stop_replication\nn3 join_secondary\n"
+		 "n2 wait_primary\nn3 secondary\nn2 primary\n",
+	    "three nodes, the primary is killed");
+	heal(1);
+	settle();
+	story_is(
+	    "n1 demoted\nn1 catchingup\nn1 secondary\nn2 apply_settings\nn2 primary\n",
+	    "it comes back");
+	ask(FSM_REQ_PROMOTION, 3);
+	settle();
+	story_is(
+	    "n2 draining\nn1 report_lsn\nn3 report_lsn\nn3 prepare_promotion\n"
+	    "n2 demote_timeout\nn3 stop_replication\nn1 join_secondary\nn2 demoted\n"
+	    "n3 wait_primary\nn1 secondary\nn2 catchingup\nn2 secondary\nn3 primary\n",
+	    "promotion of a chosen node");
+	ask(FSM_REQ_MAINTENANCE_ON, 3);
+	settle();
+	story_is(
+	    "n3 prepare_maintenance\nn1 report_lsn\nn2 report_lsn\nn1 prepare_promotion\n"
+	    "n1 stop_replication\nn2 join_secondary\nn3 maintenance\nn1 wait_primary\n"
+	    "n2 secondary\nn1 primary\n",
+	    "maintenance of the primary of three");
+}
+
+static void
+test_three_blocked(void)
+{
+	group_of(3, 1);
+	kill_host(3);
+	settle();
+	story[0] = '\0';
+	kill_host(1);
+	settle();
+	g.op.phase_age_ms = 60000;
+	settle();
+	story_is("n1 draining\nn2 report_lsn\nn3 report_lsn\n",
+	    "a sole survivor is not elected under guard");
+	OK(g.said == 501, "and it is told why");
+	ask(FSM_REQ_FAILOVER, 0);
+	g.request.allow_loss = true;
+	settle();
+	story_is("n2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n",
+	    "allowed to lose, but never to have two writers");
+	heal(3);
+	settle();
+	story_is("n3 join_secondary\nn2 wait_primary\nn3 secondary\nn2 primary\n",
+	    "the other survivor's promise opens it");
+
+	group_of(3, 1);
+	kill_host(3);
+	settle();
+	kill_host(1);
+	settle();
+	story[0] = '\0';
+	heal(1);
+	settle();
+	story_is("", "the old writer is back: there is a moment for the election");
+	g.op.phase_age_ms = 10000;
+	settle();
+	story_is("n1 primary\nn2 secondary\n", "then it goes on");
+}
+
+static void
+test_fast_forward(void)
+{
+	group_of(3, 1);
+	node(3)->priority = 90;
+	node(3)->lsn = 500;
+	node(2)->lsn = 900;
+	node(1)->lsn = 900;
+	kill_host(1);
+	settle();
+	story_is("n1 draining\nn2 report_lsn\nn3 report_lsn\nn3 fast_forward\n"
+		 "n3 prepare_promotion\nn1 demote_timeout\nn3 stop_replication\n"
+		 "n2 join_secondary\nn3 wait_primary\nn2 secondary\nn3 primary\n",
+	    "the preferred node fetches what it lacks");
+	IS_INT((long long)node(3)->promise_lsn, 900, "it had it when it was promoted");
+
+	group_of(4, 1);
+	node(3)->priority = 90;
+	node(3)->lsn = 500;
+	node(2)->lsn = node(4)->lsn = node(1)->lsn = 900;
+	kill_host(1);
+	for (int i = 0; i < 2; i++) {
+		decide();
+		for (int n = 2; n <= 4; n++)
+			report(node(n));
+	}
+	node(3)->reported = FSM_REPORT_LSN; /* it is told to fetch, and has not */
+	node(3)->promise_lsn = node(3)->lsn = 500;
+	OK(node(3)->goal == FSM_FAST_FORWARD && g.op.source == 2, "n3 fetches from n2");
+	kill_host(2);
+	decide();
+	OK(node(3)->goal == FSM_REPORT_LSN && g.op.candidate == 0, "the source dies");
+	settle();
+	OK(g.op.kind == FSM_OP_NONE && g.writer == 3, "it fetches from the other one");
+}
+
+/* The losers wait for the winner, which is promoted; rounds says how far it gets. */
+static void
+until_it_wins(int rounds)
+{
+	group_of(3, 1);
+	kill_host(1);
+	for (int i = 0; i < rounds; i++) {
+		decide();
+		report(node(2));
+		report(node(3));
+	}
+	kill_host(2);
+	story[0] = '\0';
+}
+
+static void
+test_winner_dies(void)
+{
+	until_it_wins(3);
+	OK(node(3)->reported == FSM_JOIN_SECONDARY && g.op.candidate == 2 &&
+		g.writer == 1,
+	    "n3 waits for the winner n2");
+	settle();
+	story_is("n2 report_lsn\nn3 report_lsn\n",
+	    "the winner dies: the loser is asked again, and not enough");
+	heal(1);
+	g.op.phase_age_ms = 10000;
+	settle();
+	OK(g.writer == 1 && node(1)->reported == FSM_PRIMARY &&
+		node(3)->reported == FSM_SECONDARY,
+	    "the old writer returns and goes on");
+	heal(2);
+	settle();
+	OK(node(2)->reported == FSM_SECONDARY, "the failed winner joins");
+
+	until_it_wins(4);
+	IS_INT(g.writer, 2, "n2 may write, and dies");
+	settle();
+	story_is("n3 report_lsn\nn3 prepare_promotion\nn3 stop_replication\nn2 demoted\n"
+		 "n3 wait_primary\n",
+	    "it acknowledged nothing without the loser, which may win");
+	heal(1);
+	heal(2);
+	settle();
+	OK(g.writer == 3 && node(3)->reported == FSM_PRIMARY &&
+		node(1)->reported == FSM_SECONDARY && node(2)->reported == FSM_SECONDARY,
+	    "both old writers join");
+}
+
+/* ---- requests ---- */
+
+static void
+refused(const char *sqlstate, const char *what)
+{
+	decide();
+	if (!OK(p.next.request.outcome == FSM_OUTCOME_REFUSED &&
+		    strcmp(p.next.request.sqlstate, sqlstate) == 0 &&
+		    p.next.request.text[0],
+		"refused: %s", what))
+		tap_note("%d %s %s", p.next.request.outcome, p.next.request.sqlstate,
+		    p.next.request.text);
+}
+
+static void
+test_refusals(void)
+{
+	world(0);
+	arrive(1, 50, true);
+	settle();
+	ask(FSM_REQ_FAILOVER, 0);
+	refused("XX000", "failover of one node");
+	ask(FSM_REQ_PROMOTION, 1);
+	decide();
+	OK(p.next.request.outcome == FSM_OUTCOME_DONE &&
+		strcmp(p.next.request.text,
+		    "cannot perform promotion: node n1 is already a primary.") == 0,
+	    "promotion of the primary is nothing");
+	ask(FSM_REQ_MAINTENANCE_ON, 1);
+	refused("55000", "maintenance of a single node");
+	ask(FSM_REQ_PROMOTION, 7);
+	refused("42704", "a node that is not there");
+
+	group_of(2, 0);
+	node(2)->priority = 0;
+	ask(FSM_REQ_FAILOVER, 0);
+	refused("XX000", "failover to priority zero");
+	ask(FSM_REQ_PROMOTION, 2);
+	refused("XX000", "promotion of priority zero");
+	ask(FSM_REQ_MAINTENANCE_ON, 1);
+	refused("55000", "maintenance of the primary without a candidate");
+	ask(FSM_REQ_MAINTENANCE_OFF, 2);
+	refused("55000", "end of maintenance that never was");
+	node(2)->priority = 50;
+	kill_host(2);
+	settle();
+	ask(FSM_REQ_FAILOVER, 0);
+	refused("XX000", "failover from wait_primary");
+	ask(FSM_REQ_MAINTENANCE_ON, 2);
+	refused("55000", "maintenance while the primary waits");
+	ask(FSM_REQ_PROMOTION, 2);
+	refused("55000", "promotion of catchingup");
+
+	group_of(2, 0);
+	ask(FSM_REQ_FAILOVER, 0);
+	decide();
+	ask(FSM_REQ_FAILOVER, 0);
+	refused("XX000", "failover during a failover");
+	ask(FSM_REQ_MAINTENANCE_ON, 2);
+	refused("55000", "maintenance during a failover");
+}
+
+static void
+test_explain(void)
+{
+	char text[FSM_TEXT_MAX];
+
+	group_of(2, 0);
+	monitor_explain(&g, text, sizeof text);
+	IS_STR(text, "nothing is in progress", "all is well");
+	kill_host(2);
+	settle();
+	monitor_explain(&g, text, sizeof text);
+	IS_STR(text, "n2 is to go from secondary to catchingup, but does not report",
+	    "a dead standby");
+	kill_host(1);
+	settle();
+	monitor_explain(&g, text, sizeof text);
+	IS_STR(text, "n1 is down and no other node may be promoted", "both dead");
+}
+
+int
+main(void)
+{
+	test_edges();
+	test_rules();
+	test_exits();
+	test_names();
+	test_ssn();
+	test_verdict();
+	test_safe();
+	test_elect();
+	test_elect_more();
+	test_create();
+	test_async_group();
+	test_switchover();
+	test_switchover_of_the_silent();
+	test_failover();
+	test_standby_lost();
+	test_wait_primary_lost();
+	test_maintenance();
+	test_removal();
+	test_settings();
+	test_self_fence();
+	test_old_writer_returns();
+	test_candidate_dies();
+	test_three();
+	test_three_blocked();
+	test_fast_forward();
+	test_winner_dies();
+	test_refusals();
+	test_explain();
+	OK(!sequel, "no decision changes anything when it is made again");
+	return tap_done();
+}
