@@ -488,11 +488,14 @@ one_writer() {
 
 # ---- the end ----
 
+# What there is to see; once, for what fails later mostly fails for the same reason.
 diagnose() {
+	[ ! -e "$root/diagnosed" ] || return 0
+	touch "$root/diagnosed"
 	echo "-- states"
 	timeout 5 "$autoctl" show state --monitor "$(monitor_uri)" 2>&1
 	echo "-- events"
-	timeout 5 "$autoctl" show events --count 40 --monitor "$(monitor_uri)" 2>&1
+	timeout 5 "$autoctl" show events --count 60 --monitor "$(monitor_uri)" 2>&1
 	for d_log in "$root"/log/*.log "$root"/n*/log/*.log "$root"/n*/startup.log; do
 		[ -s "$d_log" ] || continue
 		echo "-- ${d_log#"$root"/}"
@@ -506,7 +509,9 @@ cluster_end() {
 	[ -n "${root:-}" ] && [ -d "$root" ] || return 0
 	if [ -n "${KEEP_LOGS:-}" ] && [ "${tap_failed:-1}" -ne 0 ]; then
 		ce_to=$KEEP_LOGS/$(basename "$0").$$
-		mkdir -p "$ce_to" && cp "$root"/log/* "$ce_to/" && diagnose >"$ce_to/diagnose"
+		mkdir -p "$ce_to" && cp "$root"/log/* "$ce_to/"
+		rm -f "$root/diagnosed"
+		DIAGNOSE_LINES=1000 diagnose >"$ce_to/diagnose"
 		for ce_n in "$root"/n* "$root/m"; do
 			cat "$ce_n"/log/* "$ce_n/startup.log" \
 				>"$ce_to/postgres_${ce_n##*/}.log" 2>/dev/null
