@@ -184,6 +184,23 @@ apply_names(struct act_job *job, struct act_message *done, struct err *e)
 	return 0;
 }
 
+/* Without names nobody waits: a new session that shows none is all there is to know. */
+static int
+drop_names(struct act_job *job, struct err *e)
+{
+	int same = host_shows(job->host, "synchronous_standby_names", "", e);
+
+	return same == 0 ? host_names(job->host, "", e) : same == 1 ? 0 : -1;
+}
+
+static int
+writable_by_default(struct act_job *job, struct err *e)
+{
+	int same = host_shows(job->host, "default_transaction_read_only", "off", e);
+
+	return same == 0 ? host_read_only(job->host, false, e) : same == 1 ? 0 : -1;
+}
+
 /* -- the acts -- */
 
 static int
@@ -262,7 +279,7 @@ act_resume(struct act_job *job, struct act_message *done, struct err *e)
 				 promote_now(job, done, e) == -1)
 			return -1;
 	}
-	if (host_read_only(job->host, false, e) == -1)
+	if (writable_by_default(job, e) == -1)
 		return -1;
 	return hba_open(job->host, e);
 }
@@ -279,7 +296,7 @@ act_promote(struct act_job *job, struct act_message *done, struct err *e)
 		return -1;
 	if (at.recovery && promote_now(job, done, e) == -1)
 		return -1;
-	if (host_read_only(job->host, false, e) == -1 || hba_open(job->host, e) == -1)
+	if (writable_by_default(job, e) == -1 || hba_open(job->host, e) == -1)
 		return -1;
 	if (job->reply.gen_k > 0)
 		return 0; /* confirmed later: standbys come back only now */
@@ -290,12 +307,18 @@ act_promote(struct act_job *job, struct act_message *done, struct err *e)
 static int
 act_open(struct act_job *job, struct act_message *done, struct err *e)
 {
-	if (job->reply.gen_k > 0 ? host_names(job->host, job->reply.names, e) == -1
-				 : apply_names(job, done, e) == -1)
+	const struct reply *r = &job->reply;
+
+	if (r->gen_k > 0 ? host_names(job->host, r->names, e) == -1
+			 : drop_names(job, e) == -1)
 		return -1;
-	if (host_read_only(job->host, false, e) == -1)
+	if (writable_by_default(job, e) == -1 || hba_open(job->host, e) == -1)
 		return -1;
-	return hba_open(job->host, e);
+	if (r->gen_k == 0) {
+		done->applied = true;
+		done->applied_gen = r->gen;
+	}
+	return 0;
 }
 
 /* A checkpoint while writes still go on makes the stop short. With the disk full it
@@ -377,6 +400,9 @@ act_follow(struct act_job *job, struct act_message *done, struct err *e)
 	snprintf(join.upstream.host, sizeof join.upstream.host, "%s", r->upstream_host);
 	if (standby_join(job->host, &join, &way, e) == -1)
 		return -1;
+	/* a promotion that was called off had closed the door */
+	if (hba_is_closed(job->host) && hba_open(job->host, e) == -1)
+		return -1;
 	return note_cluster(job, done, e);
 }
 
@@ -408,14 +434,29 @@ act_detach(struct act_job *job, struct act_message *done, struct err *e)
 	return let_go(job, e);
 }
 
+/*
+ * What can be done ahead of a promotion while the old writer drains: clients are shut
+ * out, and the names of the old term go. Neither matters to a standby, and the door stays
+ * closed, crash or not, until writes are granted.
+ */
+static int
+shut_out(struct act_job *job, struct act_message *done, struct err *e)
+{
+	if (!job->shut && (hba_close(job->host, e) == -1 || drop_names(job, e) == -1))
+		return -1;
+	done->shut = true;
+	return 0;
+}
+
 static int
 act_prepare(struct act_job *job, struct act_message *done, struct err *e)
 {
-	(void)done;
 	if (!job->planned)
 		return let_go(job, e);
 	/* the tail of the old writer is still to come: stay attached */
-	return is_running(job) ? 0 : listen_now(job, e);
+	if (!is_running(job) && listen_now(job, e) == -1)
+		return -1;
+	return shut_out(job, done, e);
 }
 
 static int
@@ -444,13 +485,17 @@ act_closed(struct act_job *job, struct act_message *done, struct err *e)
 	if (host_position(job->host, &at, e) == -1)
 		return -1;
 	if (!at.recovery)
-		return hba_close(job->host, e); /* promoted by an earlier attempt */
-	if (job->planned && job->reply.target_lsn > 0 &&
-	    standby_wait_lsn(job->host, job->reply.target_lsn, TARGET_MS, e) == -1)
+		return shut_out(job, done, e); /* promoted by an earlier attempt */
+	if (job->planned && job->reply.target_lsn > 0) {
+		/* the old writer has stopped, and this is all it had: there is nobody
+		 * left to let go of */
+		if (standby_wait_lsn(job->host, job->reply.target_lsn, TARGET_MS, e) ==
+		    -1)
+			return -1;
+	} else if (job->keeper.promise_term < job->keeper.term && let_go(job, e) == -1) {
 		return -1;
-	if (let_go(job, e) == -1 || hba_close(job->host, e) == -1)
-		return -1;
-	return promote_now(job, done, e);
+	}
+	return shut_out(job, done, e) == -1 ? -1 : promote_now(job, done, e);
 }
 
 static int

@@ -20,6 +20,7 @@ struct act_job {
 	struct reply reply; /* upstream, target, names */
 	int fails;          /* of this act before */
 	struct host *host;  /* borrowed; the worker is a fork and has its own */
+	bool shut;          /* clients are known to be shut out, by an act just before */
 	int fd;             /* to the main process, a SOCK_SEQPACKET pair; -1: nobody
 			       listens */
 };
@@ -47,6 +48,7 @@ struct act_message {
 	uint64_t final_lsn; /* ... at the end of this record, 0 when unclean */
 	bool applied;       /* the wanted configuration is in force, confirmed */
 	int64_t applied_gen;
+	bool shut;                  /* clients are shut out */
 	bool promoted;              /* on a new timeline: it wants a checkpoint soon */
 	uint64_t system_identifier; /* 0: not looked at; else these too */
 	uint32_t control_version;

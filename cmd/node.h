@@ -38,6 +38,7 @@ enum node_ask {
 
 /* What the local Postgres says of itself. */
 struct node_seen {
+	bool fresh; /* ... and to a question asked after the last act ended */
 	bool valid; /* an answer in this life of the postmaster */
 	struct mono at;
 	bool recovery;
@@ -125,7 +126,10 @@ struct node {
 	struct mono heard_at;
 
 	struct node_work work;
-	int fails; /* of the present act */
+	bool shut;      /* the last act left clients shut out, and nothing came since */
+	unsigned works; /* counts ends of acts */
+	unsigned look_work; /* ... when the last look was asked for */
+	int fails;          /* of the present act */
 	struct mono retry_at;
 	char error[256];
 	struct node_work chore; /* pg_hba.conf */

@@ -95,6 +95,7 @@ postmaster_ended(void *arg, int fd, short revents)
 		count_crash(n);
 	}
 	n->postmaster = 0;
+	n->shut = false;
 	n->pg = FSM_PG_DOWN;
 	n->seen.valid = false;
 	watch_close(&n->local.w);
@@ -205,6 +206,7 @@ got_look(struct node *n, const struct rows *rows)
 	row = row_at(rows, 0);
 	memset(s, 0, sizeof *s);
 	s->valid = true;
+	s->fresh = n->look_work == n->works; /* asked after the last work was done */
 	s->at = n->loop.now;
 	s->recovery = row_bool(&row, "rec");
 	s->version = row_int(&row, "version");
@@ -316,6 +318,7 @@ node_local_turn(struct node *n)
 		bool flux = !mono_reached(n->loop.now, n->flux_until);
 
 		n->look_at = mono_after(n->loop.now, flux ? LOOK_FLUX_MS : LOOK_MS);
+		n->look_work = n->works;
 		if (watch_send(&n->local.w, look_sql, 0, NULL, STATEMENT_MS, &e) == -1)
 			lost(n, &e);
 	} else if (n->local.w.state == WATCH_IDLE && wants_slots(n)) {

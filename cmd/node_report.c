@@ -205,7 +205,7 @@ node_observe(const struct node *n, struct keeper_obs *o)
 	o->has_data = has_data(n);
 	o->sync = n->seen.valid && n->seen.names[0] != '\0';
 	/* compared only when what is wanted is what was applied */
-	o->drift = n->seen.has_names && n->has_reply &&
+	o->drift = n->seen.fresh && n->seen.has_names && n->has_reply &&
 		   n->k->applied_gen == n->reply.gen &&
 		   strcmp(n->seen.names, n->reply.names) != 0;
 	o->streaming = is_streaming(n);
@@ -213,7 +213,7 @@ node_observe(const struct node *n, struct keeper_obs *o)
 	o->heard = n->heard;
 	o->has_upstream = n->has_reply && n->reply.upstream_id != 0 &&
 			  n->reply.upstream_id != n->k->node_id;
-	o->upstream_ok = !n->seen.valid || follows_the_named(n);
+	o->upstream_ok = !n->seen.valid || !n->seen.fresh || follows_the_named(n);
 	o->shutting_down = n->svc.stop != 0;
 	o->told = n->told == n->k->current;
 	o->contact_age_ms = mono_between(n->contact, now);

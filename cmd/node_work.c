@@ -182,6 +182,7 @@ succeed(struct node *n)
 	const struct act_job *job = &n->work.job;
 
 	take_result(n, job, &n->work.result);
+	n->shut = n->work.result.shut;
 	reach(n, job->to);
 	if (n->work.result.promoted) {
 		n->chore_due = n->chore_checkpoint = true;
@@ -245,6 +246,8 @@ worker_ended(void *arg, pid_t pid, int status)
 	else
 		fail(n, status);
 	end_work(&n->work, &n->loop);
+	n->works++;
+	n->seen.fresh = false;
 	/* what it started is ours now, what it stopped is gone */
 	node_postmaster_look(n);
 	node_hurry(n);
@@ -271,6 +274,8 @@ node_work_abort(struct node *n)
 	kill(-w->pid, SIGKILL);
 	loop_child(&n->loop, w->pid, was_aborted, NULL);
 	end_work(w, &n->loop);
+	n->works++;
+	n->seen.fresh = false;
 	n->fails = 0;
 	n->retry_at = n->loop.now;
 	node_hurry(n);
@@ -357,9 +362,11 @@ node_work_begin(struct node *n, const struct keeper_step *s)
 		.from = n->k->current,
 		.planned = n->k->planned,
 		.keeper = *n->k,
-		.fails = n->fails };
+		.fails = n->fails,
+		.shut = n->shut };
 	if (n->has_reply)
 		w->job.reply = n->reply;
+	n->shut = false;
 	w->began = n->loop.now;
 	log_info("%s for %s%s%s", fsm_act_name(s->act), fsm_state_name(s->to),
 	    s->why ? ": " : "", s->why ? s->why : "");

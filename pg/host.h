@@ -97,6 +97,11 @@ int host_names(const struct host *, const char *names, struct err *)
 int host_read_only(const struct host *, bool on, struct err *)
     __attribute__((warn_unused_result));
 
+/* The postmaster's value of a setting, as every new session has it. 1: it is this one, 0:
+ * not. */
+int host_shows(const struct host *, const char *name, const char *value, struct err *)
+    __attribute__((warn_unused_result));
+
 /* Signal the postmaster to read its files again, and wait until new sessions have them.
  */
 int host_reload(const struct host *, struct err *) __attribute__((warn_unused_result));

@@ -17,9 +17,8 @@
 #define NAMES "synchronous_standby_names"
 #define READ_ONLY "default_transaction_read_only"
 
-/* The postmaster's value, as every new session has it. 1: it is this one, 0: not. */
-static int
-fresh_is(const struct host *h, const char *name, const char *value, struct err *e)
+int
+host_shows(const struct host *h, const char *name, const char *value, struct err *e)
 {
 	struct db d = { 0 };
 	struct rows r = { 0 };
@@ -84,7 +83,7 @@ host_names(const struct host *h, const char *names, struct err *e)
 		return conf_auto_set(h, NAMES, *names ? names : NULL, e);
 	if (set_running(h, NAMES, names, e))
 		return err_wrap(e, NAMES);
-	same = fresh_is(h, NAMES, names, e);
+	same = host_shows(h, NAMES, names, e);
 	return same < 0 ? -1 : same ? 0 : overruled(NAMES, e);
 }
 
