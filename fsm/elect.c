@@ -189,29 +189,40 @@ try(const struct race *r, const struct fsm_node *n, struct elect_result *to)
 	return true;
 }
 
+/* The best of those that may win; NULL when none is left. */
+static const struct fsm_node *
+best_of(const struct race *r)
+{
+	const struct fsm_node *best = NULL;
+
+	for (int i = 0; i < r->g->n; i++) {
+		const struct fsm_node *n = &r->g->node[i];
+
+		if (r->running >> i & 1 && (!best || is_better(r->g, n, best)))
+			best = n;
+	}
+	return best;
+}
+
 void
 elect_choose(const struct fsm_group *g, struct elect_result *to)
 {
 	struct race r = { .g = g,
 		.loss_allowed = g->op.allow_loss || !g->settings.guard_data_loss };
+	const struct fsm_node *n;
 
 	memset(to, 0, sizeof *to);
 	to->kind = ELECT_WAIT;
 	gather(&r);
 	if (!is_complete(&r, to))
 		return;
-	while (r.running) {
-		int best = -1;
-
-		for (int i = 0; i < g->n; i++)
-			if (r.running >> i & 1 &&
-			    (best < 0 || is_better(g, &g->node[i], &g->node[best])))
-				best = i;
-		if (try(&r, &g->node[best], to))
+	while ((n = best_of(&r)) != NULL) {
+		if (try(&r, n, to))
 			return;
-		r.running &= ~(UINT32_C(1) << best);
+		r.running &= ~(UINT32_C(1) << (n - g->node));
 	}
 	to->kind = ELECT_NONE;
+	to->source = 0;
 	snprintf(to->why, sizeof to->why,
 	    "no healthy node with a candidate priority above zero holds enough");
 }
