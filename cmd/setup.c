@@ -35,10 +35,12 @@ show_setup_status(const struct show_setup *s)
 	return s->postmaster.status[0] ? s->postmaster.status : "starting";
 }
 
+/* postmaster.pid says "ready" of a standby that takes readers. */
 static bool
 in_recovery(const struct show_setup *s)
 {
-	return strcmp(show_setup_status(s), "standby") == 0;
+	return strcmp(show_setup_status(s), "standby") == 0 ||
+	       (s->has_control && s->control.state == CONTROL_IN_ARCHIVE_RECOVERY);
 }
 
 static const char *
