@@ -19,6 +19,7 @@
 
 #include "ini/ban.h"
 
+#define PROGRESS_MS 100
 #define ANSWER_MS 15000    /* of the main process: one write to disk */
 #define CHECKPOINT_MS 5000 /* before a planned stop: it only shortens it */
 #define STOP_MS 20000
@@ -54,7 +55,11 @@ on_progress(void *arg, const char *text)
 {
 	struct act_job *job = arg;
 	struct act_message m = { .news = ACT_PROGRESS };
+	static struct mono next;
 
+	if (!mono_reached(clock_mono(), next))
+		return true; /* more often nobody reads it */
+	next = mono_after(clock_mono(), PROGRESS_MS);
 	snprintf(m.text, sizeof m.text, "%s", text);
 	return act_tell(job, &m, NULL) == 0;
 }
