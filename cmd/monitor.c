@@ -504,7 +504,9 @@ monitor(struct cmd_ctx *x, bool run)
 	}
 	if (settings(x) || service_open(&service, buf_peek(&x->pgdata), &x->err))
 		return -1;
-	rc = make(x, &h);
+	rc = service_part(&service, "listener", getpid(), &x->err);
+	if (rc == 0)
+		rc = make(x, &h);
 	if (rc && run && may_wait(&h, &x->err)) {
 		log_err(LOG_LEVEL_WARN, &x->err);
 		rc = 0;

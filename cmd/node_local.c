@@ -95,6 +95,8 @@ postmaster_ended(void *arg, int fd, short revents)
 		count_crash(n);
 	}
 	n->postmaster = 0;
+	if (service_part(&n->svc, "postgres", 0, NULL))
+		log_debug("the pid file was not updated");
 	n->shut = false;
 	n->pg = FSM_PG_DOWN;
 	n->seen.valid = false;
@@ -116,6 +118,8 @@ node_postmaster_look(struct node *n)
 		return;
 	}
 	n->postmaster = found.pid;
+	if (service_part(&n->svc, "postgres", found.pid, NULL))
+		log_debug("the pid file was not updated");
 	n->pg = FSM_PG_STARTING;
 	n->seen.valid = false;
 	n->local.retry_at = n->loop.now;

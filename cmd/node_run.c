@@ -368,7 +368,8 @@ forget_all(struct node *n)
 static int
 open_all(struct node *n, struct err *e)
 {
-	if (service_open(&n->svc, n->cfg.pgdata, e) == -1)
+	if (service_open(&n->svc, n->cfg.pgdata, e) == -1 ||
+	    service_part(&n->svc, "node-active", getpid(), e) == -1)
 		return -1;
 	if (statefile_read(n->state_path, &n->state, e) == -1)
 		return err_wrap(e, "state file");

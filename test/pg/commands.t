@@ -178,6 +178,11 @@ run status --json --pgdata "$root/n1"
 has '{pg_autoctl,status}' running
 has '{pg_autoctl,pid}' "$(pid_of node_1)"
 has '{postgres,in_recovery}' true
+is "$(echo "$out" | sed -n 's/.*"name": "\([a-z-]*\)".*/\1/p' | sort | tr '\n' ' ')" \
+	"node-active postgres " "... and of what it consists"
+run status --json --pgdata "$root/m"
+is "$(echo "$out" | sed -n 's/.*"name": "\([a-z-]*\)".*/\1/p' | sort | tr '\n' ' ')" \
+	"listener postgres " "... and the monitor"
 answers show file --state --contents --pgdata "$root/n1"
 like "$out" '^Current Role: +secondary$' "the state file"
 answers show file --state --contents --json --pgdata "$root/n1"
