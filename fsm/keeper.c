@@ -129,6 +129,9 @@ forbids(
 		return "the monitor has not confirmed the goal since this keeper started";
 	if (opens(act) && o->lease_left_ms <= 0)
 		return "the monitor grants no lease";
+	/* the monitor may have it on record that this node is stopped for good */
+	if (act == FSM_ACT_RESUME && k->term <= k->stopped_term)
+		return "stopped for this term: another one must begin first";
 	if ((act == FSM_ACT_FOLLOW || act == FSM_ACT_FETCH) && k->term < k->promise_term)
 		return "a promise forbids to follow an older term";
 	if ((flags & EDGE_UPSTREAM) && !o->has_upstream)

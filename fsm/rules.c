@@ -152,7 +152,7 @@ const struct fsm_rule fsm_rule_list[] = {
 	.effects = DO_DROP_CANDIDATE,
 	.why = "X is elsewhere than expected: it stops and starts again from there" },
 { 209, RULE_PREEMPT,
-	.need = G(ALONE), .deny = G(CANDIDATE),
+	.need = G(ALONE), .deny = G(CANDIDATE) | G(OPENED),
 	.x = { .goal = NOT(B(SINGLE) | B(PREPARE_MAINTENANCE) | B(MAINTENANCE) | B(DROPPED)), .need = N(WRITER) },
 	.to = { .x = FSM_SINGLE },
 	.effects = DO_CLOSE | DO_TERM,
