@@ -10,7 +10,6 @@
 
 #include "ini/ban.h"
 
-#define SUBMIT_MS 15000
 #define WAIT_MS INT64_C(60000)
 
 static int
@@ -99,7 +98,7 @@ cmd_drop_node_remote(struct cmd_ctx *x)
 	if (check_options(x) || cmd_seconds(x, "wait", x->args.wait, WAIT_MS, &wait_ms) ||
 	    cmd_open_monitor(x) || find_node(x, id) ||
 	    store_listen(&x->monitor, &x->err) ||
-	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
+	    store_submit(&x->monitor, &x->err, &o,
 		"select pgautofailover.remove_node($1::bigint, $2::bool)", id,
 		x->args.force ? "true" : "false", DB_END))
 		return -1;

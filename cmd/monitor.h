@@ -20,7 +20,6 @@ struct monitor_home {
 	struct host host; /* embedded only */
 };
 
-
 /* Everything that can be made without a running Postgres: cluster, settings, rules. */
 int monitor_home_init(struct monitor_home *, const struct config *, struct err *)
     __attribute__((warn_unused_result));

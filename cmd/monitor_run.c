@@ -46,8 +46,7 @@ struct eye {
 
 /* ... and of a group. */
 struct place {
-	char formation[FSM_NAME_MAX];
-	int group_id;
+	struct store_key key;
 	struct mono decide_at;
 	struct mono lease_at; /* the last renewal the writer may hold */
 	bool revoked;         /* ... and there were none since */
@@ -377,7 +376,7 @@ decide_once(struct monitor *m, struct place *p, struct err *e)
 	int rc;
 
 	p->decide_at = mono_after(clock_mono(), TICK_MS);
-	rc = store_read(&m->db, p->formation, p->group_id, &m->settings, &s, e);
+	rc = store_read(&m->db, &p->key, &m->settings, &s, e);
 
 	if (rc <= 0)
 		return rc;
@@ -425,8 +424,8 @@ static struct place *
 place_find(const struct monitor *m, const char *formation, int group_id)
 {
 	for (size_t i = 0; i < m->nplaces; i++)
-		if (m->places[i].group_id == group_id &&
-		    strcmp(m->places[i].formation, formation) == 0)
+		if (m->places[i].key.group_id == group_id &&
+		    strcmp(m->places[i].key.formation, formation) == 0)
 			return &m->places[i];
 	return NULL;
 }
@@ -440,8 +439,8 @@ place_get(struct monitor *m, const char *formation, int group_id)
 		return p;
 	m->places = xrealloc(m->places, (m->nplaces + 1) * sizeof *m->places);
 	p = &m->places[m->nplaces++];
-	*p = (struct place){ .group_id = group_id, .lease_at = clock_mono() };
-	snprintf(p->formation, sizeof p->formation, "%s", formation);
+	*p = (struct place){ .key.group_id = group_id, .lease_at = clock_mono() };
+	snprintf(p->key.formation, sizeof p->key.formation, "%s", formation);
 	return p;
 }
 

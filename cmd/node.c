@@ -21,8 +21,7 @@
 
 #include "ini/ban.h"
 
-#define DECIDED_MS 30000 /* for the monitor to decide on a removal */
-#define LEAVE_MS 30000   /* for the keeper to notice that it was dropped */
+#define LEAVE_MS 30000 /* for the keeper to notice that it was dropped */
 
 /* -- create, run -- */
 
@@ -131,7 +130,7 @@ remove_by_id(struct cmd_ctx *x, int64_t id, bool force)
 	int rc;
 
 	snprintf(text, sizeof text, "%lld", (long long)id);
-	rc = store_submit(&x->monitor, &x->err, &out, DECIDED_MS,
+	rc = store_submit(&x->monitor, &x->err, &out,
 	    "select pgautofailover.remove_node($1::bigint, $2::bool)", text,
 	    force ? "true" : "false", DB_END);
 	/* 42704: there is no such node; that is what was wanted */

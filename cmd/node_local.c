@@ -250,7 +250,7 @@ send_slots(struct node *n, struct err *e)
 	int rc;
 
 	slot_params(&p, n->peer, n->npeers);
-	rc = watch_send(&n->local.w, slot_keep_sql, 2, p.value, STATEMENT_MS, e);
+	rc = watch_send(&n->local.w, slot_keep_sql, db_args(2, p.value), STATEMENT_MS, e);
 	slot_params_drop(&p);
 	n->slots_sent = true;
 	n->slots_at = mono_after(n->loop.now, SLOTS_MS);
@@ -323,7 +323,8 @@ node_local_turn(struct node *n)
 
 		n->look_at = mono_after(n->loop.now, flux ? LOOK_FLUX_MS : LOOK_MS);
 		n->look_work = n->works;
-		if (watch_send(&n->local.w, look_sql, 0, NULL, STATEMENT_MS, &e) == -1)
+		if (watch_send(
+			&n->local.w, look_sql, db_args(0, NULL), STATEMENT_MS, &e) == -1)
 			lost(n, &e);
 	} else if (n->local.w.state == WATCH_IDLE && wants_slots(n)) {
 		if (send_slots(n, &e) == -1)

@@ -248,8 +248,8 @@ send_report(struct node *n, struct err *e)
 		return -1;
 	n->asked_at = clock_mono();
 	n->report_at = mono_after(n->asked_at, n->cfg.report_interval_ms);
-	return watch_send(
-	    &n->mon.w, report_sql, n->params.n, n->params.value, STATEMENT_MS, e);
+	return watch_send(&n->mon.w, report_sql, db_args(n->params.n, n->params.value),
+	    STATEMENT_MS, e);
 }
 
 /* pg_wal/0000000N.history: "parent<tab>switch point<tab>reason", oldest first; the child
@@ -295,8 +295,8 @@ send_history(struct node *n, const char *id, struct err *e)
 		return 0;
 	}
 	rc = watch_send(&n->mon.w,
-	    "select pgautofailover.report_timeline_history($1::bigint, $2::jsonb)", 2,
-	    (const char *const[]){ id, buf_peek(&json) }, STATEMENT_MS, e);
+	    "select pgautofailover.report_timeline_history($1::bigint, $2::jsonb)",
+	    db_args(2, (const char *const[]){ id, buf_peek(&json) }), STATEMENT_MS, e);
 	buf_drop(&json);
 	return rc;
 }
@@ -308,7 +308,8 @@ send_with_id(struct node *n, const char *sql, const char *second, struct err *e)
 	const char *value[2] = { id, second };
 
 	snprintf(id, sizeof id, "%lld", (long long)n->k->node_id);
-	return watch_send(&n->mon.w, sql, second ? 2 : 1, value, STATEMENT_MS, e);
+	return watch_send(
+	    &n->mon.w, sql, db_args(second ? 2 : 1, value), STATEMENT_MS, e);
 }
 
 static int
@@ -319,9 +320,9 @@ send_metadata(struct node *n, const char *id, struct err *e)
 
 	snprintf(port, sizeof port, "%d", p);
 	return watch_send(&n->mon.w,
-	    "select pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)", 4,
-	    (const char *const[]){ id, n->cfg.name, n->cfg.hostname, port }, STATEMENT_MS,
-	    e);
+	    "select pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)",
+	    db_args(4, (const char *const[]){ id, n->cfg.name, n->cfg.hostname, port }),
+	    STATEMENT_MS, e);
 }
 
 static int
@@ -335,7 +336,7 @@ send_ask(struct node *n, struct err *e)
 		return send_report(n, e);
 	case ASK_LISTEN:
 		return watch_send(
-		    &n->mon.w, "listen " STORE_GOAL, 0, NULL, CONNECT_MS, e);
+		    &n->mon.w, "listen " STORE_GOAL, db_args(0, NULL), CONNECT_MS, e);
 	case ASK_PEERS:
 		n->peers_asked = n->reply.peers_gen;
 		return send_with_id(n, report_peers_sql, NULL, e);

@@ -92,7 +92,8 @@ node_ping_turn(struct node *n)
 	}
 	if (n->ping.w.state == WATCH_IDLE && mono_reached(n->loop.now, n->ping_at)) {
 		n->ping_at = mono_after(n->loop.now, PING_MS);
-		if (watch_send(&n->ping.w, "select 1", 0, NULL, STATEMENT_MS, NULL) == -1)
+		if (watch_send(&n->ping.w, "select 1", db_args(0, NULL), STATEMENT_MS,
+			NULL) == -1)
 			lost(n);
 	}
 	node_session_watch(n, &n->ping);

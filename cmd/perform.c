@@ -15,7 +15,6 @@
 
 #include "ini/ban.h"
 
-#define SUBMIT_MS 15000
 #define WAIT_MS INT64_C(60000)
 #define FOREVER_MS INT64_C(1000000000)
 
@@ -223,7 +222,7 @@ cmd_perform_failover(struct cmd_ctx *x)
 	    db_run(&x->monitor, &x->err, "set pgautofailover.guard_data_loss to off",
 		DB_END))
 		return -1;
-	if (store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
+	if (store_submit(&x->monitor, &x->err, &o,
 		"select pgautofailover.perform_failover($1, $2::int)", w.formation, group,
 		DB_END))
 		return -1;
@@ -283,7 +282,7 @@ cmd_perform_promotion(struct cmd_ctx *x)
 	if (wait_option(x, &ms) || store_listen(&x->monitor, &x->err) ||
 	    begin_transitions(x, &w, &t))
 		return -1;
-	if (store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
+	if (store_submit(&x->monitor, &x->err, &o,
 		"select pgautofailover.perform_promotion($1, $2)", w.formation, name,
 		DB_END))
 		return -1;
@@ -355,7 +354,7 @@ maintenance(struct cmd_ctx *x, const char *sql, struct waiting *w, int64_t ms)
 		return 0;
 	}
 	if (store_listen(&x->monitor, &x->err) || begin_transitions(x, w, &t) ||
-	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS, sql, id, DB_END))
+	    store_submit(&x->monitor, &x->err, &o, sql, id, DB_END))
 		return -1;
 	say_warning(&o);
 	if (wait_for(x, w, &t, ms) == 0)

@@ -11,7 +11,6 @@
 
 #include "ini/ban.h"
 
-#define SUBMIT_MS 15000
 #define SETTLE_MS 60000
 
 static int
@@ -150,8 +149,8 @@ set_node(struct cmd_ctx *x, const char *sql, const char *value, const char *key)
 	const char *name;
 
 	if (own_name(x, &name) || store_listen(&x->monitor, &x->err) ||
-	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS, sql,
-		buf_peek(&x->formation), name, value, DB_END) ||
+	    store_submit(&x->monitor, &x->err, &o, sql, buf_peek(&x->formation), name,
+		value, DB_END) ||
 	    settle(x))
 		return -1;
 	print_value(x, NULL, key, value);
@@ -210,7 +209,7 @@ cmd_set_formation_nss(struct cmd_ctx *x)
 	struct store_outcome o;
 
 	if (store_listen(&x->monitor, &x->err) ||
-	    store_submit(&x->monitor, &x->err, &o, SUBMIT_MS,
+	    store_submit(&x->monitor, &x->err, &o,
 		"select pgautofailover.set_formation_number_sync_standbys($1, $2::int)",
 		buf_peek(&x->formation), x->word[0], DB_END) ||
 	    settle(x))

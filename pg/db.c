@@ -311,15 +311,15 @@ not_open(const struct db *d, struct err *e)
 }
 
 int
-db_exec(struct db *d, struct rows *rows, const char *sql, int n, const char *const *value,
-    struct err *e)
+db_exec(
+    struct db *d, struct rows *rows, const char *sql, struct db_args args, struct err *e)
 {
 	struct rows none = { 0 };
 	int rc;
 
 	if (!d->conn)
 		return not_open(d, e);
-	if (!PQsendQueryParams(d->conn, sql, n, NULL, value, NULL, NULL, 0)) {
+	if (!PQsendQueryParams(d->conn, sql, args.n, NULL, args.value, NULL, NULL, 0)) {
 		db_conn_err(d->conn, d->local, e);
 		db_close(d);
 		return -1;
@@ -373,7 +373,7 @@ db_run(struct db *d, struct err *e, const char *sql, ...)
 	va_start(ap, sql);
 	n = db_params(ap, value);
 	va_end(ap);
-	return db_exec(d, NULL, sql, n, value, e);
+	return db_exec(d, NULL, sql, db_args(n, value), e);
 }
 
 int
@@ -386,7 +386,7 @@ db_query(struct db *d, struct err *e, struct rows *rows, const char *sql, ...)
 	va_start(ap, sql);
 	n = db_params(ap, value);
 	va_end(ap);
-	return db_exec(d, rows, sql, n, value, e);
+	return db_exec(d, rows, sql, db_args(n, value), e);
 }
 
 bool

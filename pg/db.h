@@ -73,8 +73,17 @@ int db_run(struct db *, struct err *, const char *sql, ...)
 int db_query(struct db *, struct err *, struct rows *, const char *sql, ...)
     __attribute__((warn_unused_result));
 /* The same with an array. rows may be NULL. */
-int db_exec(struct db *, struct rows *, const char *sql, int n, const char *const *value,
-    struct err *) __attribute__((warn_unused_result));
+struct db_args {
+	int n;
+	const char *const *value;
+};
+static inline struct db_args
+db_args(int n, const char *const *value)
+{
+	return (struct db_args){ n, value };
+}
+int db_exec(struct db *, struct rows *, const char *sql, struct db_args, struct err *)
+    __attribute__((warn_unused_result));
 /* Several statements in one text, without parameters: one transaction unless it says. */
 int db_script(struct db *, const char *sql, struct err *)
     __attribute__((warn_unused_result));

@@ -19,7 +19,7 @@ run_made(struct db *d, struct err *e, const char *maker, const char *a, const ch
 {
 	struct rows r = { 0 };
 	const char *value[] = { a, b };
-	int rc = db_exec(d, &r, maker, b ? 2 : 1, value, e);
+	int rc = db_exec(d, &r, maker, db_args(b ? 2 : 1, value), e);
 
 	for (int i = 0; rc == 0 && i < r.count; i++) {
 		struct row row = row_at(&r, i);

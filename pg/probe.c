@@ -168,7 +168,8 @@ begin(struct probe *p, const struct probe_times *t, struct mono now)
 
 	if (p->watch.state == WATCH_IDLE) {
 		p->began = now;
-		if (watch_send(&p->watch, "select 1", 0, NULL, t->timeout_ms, &e) == 0)
+		if (watch_send(
+			&p->watch, "select 1", db_args(0, NULL), t->timeout_ms, &e) == 0)
 			return false;
 	}
 	if (is_address(p->host))

@@ -69,7 +69,7 @@ slot_keep(struct db *d, const struct peer *peer, int n, struct err *e)
 	int rc;
 
 	slot_params(&p, peer, n);
-	rc = db_exec(d, NULL, slot_keep_sql, 2, p.value, e);
+	rc = db_exec(d, NULL, slot_keep_sql, db_args(2, p.value), e);
 	slot_params_drop(&p);
 	return rc ? err_wrap(e, "replication slots") : 0;
 }

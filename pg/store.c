@@ -63,7 +63,7 @@ static int
 run(struct db *d, struct rows *rows, const char *sql, const struct params *p,
     struct err *e)
 {
-	return db_exec(d, rows, sql, p->n, p->value, e);
+	return db_exec(d, rows, sql, db_args(p->n, p->value), e);
 }
 
 /* One row, one column named v. */
@@ -490,14 +490,14 @@ read_group(
 }
 
 int
-store_read(struct db *d, const char *formation, int group_id,
-    const struct fsm_settings *set, struct store_group *s, struct err *e)
+store_read(struct db *d, const struct store_key *k, const struct fsm_settings *set,
+    struct store_group *s, struct err *e)
 {
 	struct params p = { 0 };
 
 	*s = (struct store_group){ .g.settings = *set };
-	add_text(&p, formation);
-	add_i64(&p, group_id);
+	add_text(&p, k->formation);
+	add_i64(&p, k->group_id);
 	return read_group(d, s, &p, false, e);
 }
 
@@ -530,7 +530,7 @@ store_lock(struct db *d, int64_t epoch, struct store_group *s, struct err *e)
 			   "select from pgautofailover.nodegroup where formationid = $1 "
 			   "and"
 			   " groupid = $2 for update",
-			   2, p.value, e)
+			   db_args(2, p.value), e)
 			 ? -1
 			 : read_group(d, s, &p, true, e);
 	}
@@ -965,9 +965,9 @@ refusal(const struct store_outcome *o, struct err *e)
  * for the caller only as far as they are of other channels, so look often, not at each.
  */
 static int
-await(struct db *d, struct store_outcome *o, int64_t wait_ms, struct err *e)
+await(struct db *d, struct store_outcome *o, struct err *e)
 {
-	struct mono deadline = mono_after(clock_mono(), wait_ms);
+	struct mono deadline = mono_after(clock_mono(), STORE_DECIDE_MS);
 
 	for (;;) {
 		int rc = read_outcome(d, o, e);
@@ -977,9 +977,8 @@ await(struct db *d, struct store_outcome *o, int64_t wait_ms, struct err *e)
 		if (rc)
 			return refusal(o, e);
 		if (mono_reached(clock_mono(), deadline)) {
-			err_set(e, ERR_SYSTEM,
-			    "the monitor has not decided within %" PRId64 " s",
-			    wait_ms / 1000);
+			err_set(e, ERR_SYSTEM, "the monitor has not decided within %d s",
+			    STORE_DECIDE_MS / 1000);
 			return err_hint(e, "Is the monitor process running?");
 		}
 		if (db_wait_readable(d, 100, e) < 0)
@@ -988,8 +987,7 @@ await(struct db *d, struct store_outcome *o, int64_t wait_ms, struct err *e)
 }
 
 int
-store_submit(struct db *d, struct err *e, struct store_outcome *o, int64_t wait_ms,
-    const char *sql, ...)
+store_submit(struct db *d, struct err *e, struct store_outcome *o, const char *sql, ...)
 {
 	const char *value[DB_PARAMS_MAX];
 	struct params none = { 0 };
@@ -1003,12 +1001,12 @@ store_submit(struct db *d, struct err *e, struct store_outcome *o, int64_t wait_
 	if (db_run(d, e, "listen " STORE_REQUEST, DB_END) ||
 	    db_run(
 		d, e, "select set_config('pgautofailover.request', '', false)", DB_END) ||
-	    db_exec(d, NULL, sql, n, value, e) ||
+	    db_exec(d, NULL, sql, db_args(n, value), e) ||
 	    one(d,
 		"select coalesce(nullif(current_setting('pgautofailover.request', true), "
 		"''), '0')"
 		" as v",
 		&none, &o->id, e))
 		return -1;
-	return o->id ? await(d, o, wait_ms, e) : 0;
+	return o->id ? await(d, o, e) : 0;
 }

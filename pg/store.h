@@ -9,6 +9,7 @@
 
 #define STORE_WAKE "pgautofailover_wake" /* to the monitor: payload formation/group */
 #define STORE_GOAL "pgautofailover_goal" /* to keepers: payload node id */
+#define STORE_DECIDE_MS 15000 /* a monitor process that lives has decided by then */
 #define STORE_REQUEST "pgautofailover_request" /* to clients: payload request id */
 
 /* -- for commands: ask, and wait for what the monitor decides -- */
@@ -27,8 +28,8 @@ struct store_outcome {
  * hint that no monitor process may be running. A refusal is ERR_MONITOR with its
  * sqlstate. Parameters as in db_query; rows may be NULL.
  */
-int store_submit(struct db *, struct err *, struct store_outcome *, int64_t wait_ms,
-    const char *sql, ...) __attribute__((warn_unused_result));
+int store_submit(struct db *, struct err *, struct store_outcome *, const char *sql, ...)
+    __attribute__((warn_unused_result));
 
 /* Listen to the channels state and log: before store_submit, so that nothing is missed.
  */
@@ -79,9 +80,12 @@ int store_groups(struct db *, struct rows *, struct err *)
     __attribute__((warn_unused_result));
 
 /* Read one. settings are copied in. 1: read, 0: there is no such group. */
-int store_read(struct db *, const char *formation, int group_id,
-    const struct fsm_settings *, struct store_group *, struct err *)
-    __attribute__((warn_unused_result));
+struct store_key {
+	char formation[FSM_NAME_MAX];
+	int group_id;
+};
+int store_read(struct db *, const struct store_key *, const struct fsm_settings *,
+    struct store_group *, struct err *) __attribute__((warn_unused_result));
 
 /*
  * The same inside a transaction, with the group locked against reports and other

@@ -126,11 +126,11 @@ step_connect(struct watch *w, struct err *e)
 }
 
 int
-watch_send(struct watch *w, const char *sql, int n, const char *const *value,
-    int64_t deadline_ms, struct err *e)
+watch_send(struct watch *w, const char *sql, struct db_args args, int64_t deadline_ms,
+    struct err *e)
 {
 	assert(w->state == WATCH_IDLE);
-	if (!PQsendQueryParams(w->conn, sql, n, NULL, value, NULL, NULL, 0)) {
+	if (!PQsendQueryParams(w->conn, sql, args.n, NULL, args.value, NULL, NULL, 0)) {
 		lost(w, e);
 		return -1;
 	}

@@ -52,8 +52,8 @@ void watch_close(struct watch *); /* also of { 0 } */
 int watch_fd(const struct watch *); /* -1 when closed; may change while connecting */
 
 /* Send one statement with text parameters; only when WATCH_IDLE. -1: closed. */
-int watch_send(struct watch *, const char *sql, int n, const char *const *value,
-    int64_t deadline_ms, struct err *) __attribute__((warn_unused_result));
+int watch_send(struct watch *, const char *sql, struct db_args, int64_t deadline_ms,
+    struct err *) __attribute__((warn_unused_result));
 
 /*
  * Go on as far as possible without blocking. Call it when poll says so, when the deadline
