@@ -491,31 +491,46 @@ may_wait(const struct monitor_home *h, const struct err *e)
 	return !h->embedded && e->kind == ERR_MONITOR;
 }
 
+static void
+on_signal(void *arg, int number)
+{
+	service_signal(arg, number);
+}
+
 static int
-monitor(struct cmd_ctx *x, bool run)
+make_and_serve(struct cmd_ctx *x, struct service *service, struct loop *loop, bool run)
 {
 	struct monitor_home h = { 0 };
-	struct service service;
-	int rc;
+	int rc = make(x, &h);
 
-	if (geteuid() == 0) {
-		err_set(&x->err, ERR_USAGE, "a monitor cannot be run as root");
-		return err_hint(&x->err, "Use the account that Postgres runs as.");
-	}
-	if (settings(x) || service_open(&service, buf_peek(&x->pgdata), &x->err))
-		return -1;
-	rc = service_part(&service, "listener", getpid(), &x->err);
-	if (rc == 0)
-		rc = make(x, &h);
 	if (rc && run && may_wait(&h, &x->err)) {
 		log_err(LOG_LEVEL_WARN, &x->err);
 		rc = 0;
 	}
 	if (rc == 0 && run)
-		rc = monitor_serve(&h, &service, &x->err);
-	else if (rc == 0)
-		rc = stop_postgres(&h, &x->err);
-	service_close(&service);
+		return monitor_serve(&h, service, loop, &x->err);
+	return rc ? rc : stop_postgres(&h, &x->err);
+}
+
+static int
+monitor(struct cmd_ctx *x, bool run)
+{
+	struct service service;
+	struct loop loop;
+	int rc = -1;
+
+	if (geteuid() == 0) {
+		err_set(&x->err, ERR_USAGE, "a monitor cannot be run as root");
+		return err_hint(&x->err, "Use the account that Postgres runs as.");
+	}
+	/* before the pid file says whom to signal: none is lost */
+	if (settings(x) || loop_init(&loop, on_signal, &service, &x->err))
+		return -1;
+	if (service_open(&service, buf_peek(&x->pgdata), &x->err) == 0) {
+		rc = make_and_serve(x, &service, &loop, run);
+		service_close(&service);
+	}
+	loop_drop(&loop);
 	return rc;
 }
 

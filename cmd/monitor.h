@@ -35,8 +35,8 @@ int monitor_home_fill(struct monitor_home *, struct err *)
 int monitor_home_open(const struct monitor_home *, struct db *, struct err *)
     __attribute__((warn_unused_result));
 
-/* monitor_run.c: until a signal. */
-int monitor_serve(struct monitor_home *, struct service *, struct err *)
+/* monitor_run.c: until a signal. The loop is there already, so that no signal is lost. */
+int monitor_serve(struct monitor_home *, struct service *, struct loop *, struct err *)
     __attribute__((warn_unused_result));
 
 #endif

@@ -56,7 +56,7 @@ struct place {
 struct monitor {
 	struct monitor_home *home;
 	struct service *service;
-	struct loop loop;
+	struct loop *loop;
 	struct db db;
 	int db_fd; /* registered, -1 none */
 	char holder[320];
@@ -105,7 +105,7 @@ static void eye_wake(void *arg);
 static void
 eye_watch(struct eye *x)
 {
-	struct loop *l = &x->m->loop;
+	struct loop *l = x->m->loop;
 	int fd = probe_fd(&x->probe);
 
 	if (x->fd >= 0 && x->fd != fd)
@@ -120,9 +120,9 @@ static void
 eye_rest(struct eye *x)
 {
 	if (x->fd >= 0)
-		loop_fd(&x->m->loop, x->fd, 0, NULL, NULL);
+		loop_fd(x->m->loop, x->fd, 0, NULL, NULL);
 	x->fd = -1;
-	loop_timer_stop(&x->m->loop, eye_wake, x);
+	loop_timer_stop(x->m->loop, eye_wake, x);
 	probe_drop(&x->probe);
 }
 
@@ -136,7 +136,7 @@ eye_step(struct eye *x)
 
 	/* libpq may close its descriptor in there: take it off the loop's list first */
 	if (x->fd >= 0)
-		loop_fd(&x->m->loop, x->fd, 0, NULL, NULL);
+		loop_fd(x->m->loop, x->fd, 0, NULL, NULL);
 	x->fd = -1;
 	if (probe_step(&x->probe, &t, clock_mono()) && x->probe.last != before) {
 		log_debug("probe of node %" PRId64 ": %s%s%s", x->node,
@@ -218,7 +218,7 @@ eye_probe(struct eye *x, const struct store_node *s)
 		eye_rest(x);
 		probe_init(&x->probe, s->host, s->port);
 	}
-	if (!loop_timer_set(&x->m->loop, eye_wake, x))
+	if (!loop_timer_set(x->m->loop, eye_wake, x))
 		eye_step(x);
 }
 
@@ -491,7 +491,7 @@ static void
 db_unwatch(struct monitor *m)
 {
 	if (m->db_fd >= 0)
-		loop_fd(&m->loop, m->db_fd, 0, NULL, NULL);
+		loop_fd(m->loop, m->db_fd, 0, NULL, NULL);
 	m->db_fd = -1;
 }
 
@@ -516,7 +516,7 @@ db_connect(struct monitor *m, struct err *e)
 		return -1;
 	}
 	m->db_fd = db_fd(&m->db);
-	loop_fd(&m->loop, m->db_fd, POLLIN, db_serve, m);
+	loop_fd(m->loop, m->db_fd, POLLIN, db_serve, m);
 	return 0;
 }
 
@@ -637,7 +637,7 @@ pm_watch(struct monitor *m)
 	if (m->pm.pid)
 		m->pm_fd = postmaster_pidfd(&m->pm);
 	if (m->pm_fd >= 0)
-		loop_fd(&m->loop, m->pm_fd, POLLIN, pm_serve, m);
+		loop_fd(m->loop, m->pm_fd, POLLIN, pm_serve, m);
 	if (m->pm.pid && service_part(m->service, "postgres", m->pm.pid, NULL))
 		log_debug("the pid file was not updated");
 }
@@ -648,7 +648,7 @@ pm_serve(void *arg, int fd, short revents)
 	struct monitor *m = arg;
 
 	(void)revents;
-	loop_fd(&m->loop, fd, 0, NULL, NULL);
+	loop_fd(m->loop, fd, 0, NULL, NULL);
 	close(fd);
 	/* ours to bury when this process started it: the next one minds the corpse */
 	waitpid(m->pm.pid, NULL, WNOHANG);
@@ -713,7 +713,7 @@ tick(void *arg)
 			m->leaving = true;
 		}
 	}
-	loop_timer(&m->loop, next, tick, m);
+	loop_timer(m->loop, next, tick, m);
 }
 
 /* After whatever happened in a round: decide where it is time, plan the next wake-up. */
@@ -758,14 +758,6 @@ reload(struct monitor *m)
 		log_err(LOG_LEVEL_ERROR, &e);
 }
 
-static void
-on_signal(void *arg, int number)
-{
-	struct monitor *m = arg;
-
-	service_signal(m->service, number);
-}
-
 static int
 leave(struct monitor *m, struct err *e)
 {
@@ -801,24 +793,23 @@ set_holder(struct monitor *m)
 }
 
 int
-monitor_serve(struct monitor_home *home, struct service *service, struct err *e)
+monitor_serve(
+    struct monitor_home *home, struct service *service, struct loop *loop, struct err *e)
 {
 	static struct monitor m;
 	int rc = 0;
 
 	m = (struct monitor){
-		.home = home, .service = service, .db_fd = -1, .pm_fd = -1
+		.home = home, .service = service, .loop = loop, .db_fd = -1, .pm_fd = -1
 	};
 	m.connect_wait_ms = m.pm_wait_ms = RECONNECT_MS;
 	m.round_at = clock_mono();
 	fsm_settings_default(&m.settings);
 	set_holder(&m);
-	if (loop_init(&m.loop, on_signal, &m, e))
-		return -1;
-	loop_timer(&m.loop, clock_mono(), tick, &m);
+	loop_timer(loop, clock_mono(), tick, &m);
 	log_info("the monitor runs, pid %d", (int)getpid());
 	while (rc == 0 && !service->stop && !m.leaving) {
-		rc = loop_once(&m.loop, next_ms(&m), e);
+		rc = loop_once(loop, next_ms(&m), e);
 		watch_pauses(&m);
 		if (service->reload)
 			reload(&m);
@@ -829,7 +820,6 @@ monitor_serve(struct monitor_home *home, struct service *service, struct err *e)
 		rc = -1;
 	free(m.eyes);
 	free(m.places);
-	loop_drop(&m.loop);
 	log_info("the monitor has stopped");
 	return rc;
 }
