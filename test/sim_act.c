@@ -131,6 +131,7 @@ promote(struct sim *s, int h, bool closed)
 		simpg_names(s, h, &x->act.config);
 		wal_fork(s, &x->wal);
 		x->pg = FSM_PG_RW;
+		x->incarnation++; /* who followed it as a standby connects anew */
 		x->guarded = false;
 		memset(x->ack, 0, sizeof x->ack);
 		for (int i = 0; i < s->nhosts; i++)
