@@ -127,7 +127,10 @@ int
 cmd_open_monitor(struct cmd_ctx *x)
 {
 	struct db_target t = { .connect_ms = 2000, .statement_ms = 10000 };
+	const char *seconds = getenv("PGCONNECT_TIMEOUT");
 
+	if (seconds && str_ms(seconds, 1000, &t.connect_ms, NULL) == 0 && !t.connect_ms)
+		t.connect_ms = 2000;
 	if (db_is_open(&x->monitor))
 		return 0;
 	if (monitor_uri(x))
