@@ -217,16 +217,26 @@ act_nothing(struct act_job *job, struct act_message *done, struct err *e)
 	return 0;
 }
 
+/* An initdb that was killed leaves what looks like a cluster: the mark is on disk before
+ * it begins, in an empty directory, and gone when it is done. */
+static int
+new_cluster(struct act_job *job, struct err *e)
+{
+	if (job->keeper.rewinding && file_rmtree(job->host->pgdata, e) == -1)
+		return -1;
+	host_progress(job->host, "initdb");
+	if (on_rewinding(job, true, e) == -1 || setup_initdb(job->host, e) == -1)
+		return -1;
+	return on_rewinding(job, false, e);
+}
+
 static int
 make_cluster(struct act_job *job, struct err *e)
 {
 	const struct config *cfg = job->host->cfg;
 
-	if (!has_cluster(job)) {
-		host_progress(job->host, "initdb");
-		if (setup_initdb(job->host, e) == -1)
-			return -1;
-	}
+	if ((job->keeper.rewinding || !has_cluster(job)) && new_cluster(job, e) == -1)
+		return -1;
 	if (cfg->ssl_active && cfg->cert_file != NULL && !file_exists(cfg->cert_file) &&
 	    setup_certificate(job->host, e) == -1)
 		return -1;

@@ -27,25 +27,33 @@
 
 /*
  * One look. On a primary the timeline comes from the write position: pg_control keeps the
- * old one until the first checkpoint. A standby that is not streaming has it from what it
- * replayed. $1 is the pattern of our application names.
+ * old one until the first checkpoint. So it does on a standby, until a restart point: one
+ * that does not stream has the timeline of the last segment it has written to.
  */
 static const char look_sql[] =
-    "select r.rec, current_setting('server_version_num') as version,"
-    " case when r.rec then coalesce(greatest(pg_last_wal_receive_lsn(),"
-    "  pg_last_wal_replay_lsn()), '0/0') else pg_current_wal_flush_lsn() end as lsn,"
-    " case when r.rec then coalesce(nullif(w.received_tli, 0), greatest((select "
-    "timeline_id from"
-    "  pg_control_checkpoint()), (select min_recovery_end_timeline from"
-    "  pg_control_recovery())))"
-    "  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
+    "with r as (select rec, case when rec then "
+    "coalesce(greatest(pg_last_wal_receive_lsn(),"
+    "  pg_last_wal_replay_lsn()), '0/0') else pg_current_wal_flush_lsn() end as lsn"
+    "  from (select pg_is_in_recovery() as rec) i),"
+    " g as (select div(lsn - '0/0'::pg_lsn - 1, bytes)::bigint as seg,"
+    "  (4294967296 / bytes) as per from r, (select setting::bigint as bytes from"
+    "  pg_settings where name = 'wal_segment_size') b),"
+    " w as (select * from pg_stat_get_wal_receiver())"
+    "select r.rec, r.lsn, current_setting('server_version_num') as version,"
+    " case when not r.rec then"
+    "   ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
+    "  else coalesce(nullif(w.received_tli, 0), greatest("
+    "   (select timeline_id from pg_control_checkpoint()),"
+    "   (select min_recovery_end_timeline from pg_control_recovery()),"
+    "   (select max(('x' || substr(f.name, 1, 8))::bit(32)::int) from g, pg_ls_waldir() f"
+    "    where f.name ~ '^[0-9A-F]{24}$' and substr(f.name, 9) = upper("
+    "    lpad(to_hex(g.seg / g.per), 8, '0') || lpad(to_hex(g.seg % g.per), 8, '0')))))"
     "  end as tli,"
     " coalesce(w.status = 'streaming', false) as receiving,"
     " current_setting('synchronous_standby_names') as names,"
     " current_setting('primary_conninfo') as conninfo, p.id, p.sync_state, p.flush_lsn,"
     " p.reply"
-    " from (select pg_is_in_recovery() as rec) r"
-    " left join pg_stat_get_wal_receiver() w on true"
+    " from r left join w on true"
     " left join (select substr(application_name, 24) as id, sync_state,"
     "  coalesce(flush_lsn, '0/0') as flush_lsn, coalesce(reply_time::text, '') as reply"
     "  from pg_stat_replication where state = 'streaming' and application_name ~"
