@@ -12,6 +12,8 @@
 
 #include "cmd/cmd.h"
 #include "cmd/monitor.h"
+#include "cmd/monitor_snapshots.h"
+#include "fsm/snapshot.h"
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
@@ -19,6 +21,7 @@
 #include "pg/hba.h"
 #include "pg/probe.h"
 #include "pg/store.h"
+#include "pg/store_snapshot.h"
 
 #include "ini/ban.h"
 
@@ -50,6 +53,7 @@ struct place {
 	struct mono decide_at;
 	struct mono lease_at; /* the last renewal the writer may hold */
 	bool revoked;         /* ... and there were none since */
+	bool asked;           /* somebody wants to see what we see */
 	bool present;
 };
 
@@ -69,6 +73,7 @@ struct monitor {
 	struct mono round_at; /* end of the last round of the loop */
 	struct log_once trouble;
 	struct log_once stand_by;
+	struct monitor_snapshots snapshots;
 	struct eye **eyes; /* pointers: the loop knows their addresses */
 	size_t neyes;
 	struct place *places;
@@ -336,6 +341,7 @@ decide_locked(struct monitor *m, struct place *p, struct store_group *s, struct 
 		return -1;
 	log_steps(&plan);
 	log_request(&plan.next.request);
+	monitor_snapshots_add(&m->snapshots, &s->g, &plan);
 	return 1;
 }
 
@@ -386,6 +392,7 @@ decide_once(struct monitor *m, struct place *p, struct err *e)
 	    plan.wake_in_ms > 0 && plan.wake_in_ms < TICK_MS ? plan.wake_in_ms : TICK_MS);
 	if (store_differs(&s, &plan))
 		return decide_locked(m, p, &s, e);
+	monitor_snapshots_add(&m->snapshots, &s.g, &plan);
 	if (update_health(m, &s, e))
 		return -1;
 	return explain(m, &s, e) ? -1 : 0;
@@ -511,6 +518,7 @@ db_connect(struct monitor *m, struct err *e)
 	if (monitor_home_fill(m->home, e) || monitor_home_open(m->home, &m->db, e))
 		return -1;
 	if (db_run(&m->db, e, "listen " STORE_WAKE, DB_END) ||
+	    db_run(&m->db, e, "listen " STORE_ASK, DB_END) ||
 	    store_settings(&m->db, &m->settings, e)) {
 		db_close(&m->db);
 		return -1;
@@ -550,14 +558,54 @@ take_notices(struct monitor *m)
 	struct db_notice n;
 
 	while (db_take_notice(m->db.conn, &n)) {
+		bool ask = strcmp(n.channel, STORE_ASK) == 0;
 		char *slash = strrchr(n.payload, '/');
+		struct place *p;
 		int group;
 
-		if (strcmp(n.channel, STORE_WAKE) != 0 || !slash ||
+		if ((!ask && strcmp(n.channel, STORE_WAKE) != 0) || !slash ||
 		    str_int(slash + 1, &group, NULL))
 			continue;
 		*slash = '\0';
-		place_get(m, n.payload, group)->decide_at = clock_mono();
+		p = ask ? place_find(m, n.payload, group)
+			: place_get(m, n.payload, group);
+		if (ask && p)
+			p->asked = true;
+		else if (!ask)
+			p->decide_at = clock_mono();
+	}
+}
+
+/* What this process sees of a group, and what it would decide on it now. */
+static int
+answer(struct monitor *m, struct place *p, struct err *e)
+{
+	static char text[FSM_SNAPSHOT_MAX];
+	static struct fsm_record record;
+	static struct store_group s;
+	static struct fsm_plan plan;
+	char group[FSM_NAME_MAX + 16];
+	int rc = store_read(&m->db, &p->key, &m->settings, &s, e);
+
+	if (rc <= 0)
+		return rc;
+	see_group(m, p, &s);
+	monitor_decide(&s.g, &plan);
+	fsm_snapshot_fill(&record, &s.g, &plan);
+	fsm_snapshot_format(&record, text, sizeof text);
+	snprintf(group, sizeof group, "%s/%d", p->key.formation, p->key.group_id);
+	return store_snapshot_put(&m->db, group, text, e);
+}
+
+static void
+answer_all(struct monitor *m)
+{
+	struct err e;
+
+	for (size_t i = 0; i < m->nplaces && db_is_open(&m->db); i++) {
+		if (m->places[i].asked && m->epoch && answer(m, &m->places[i], &e))
+			log_once_err(&m->trouble, LOG_LEVEL_WARN, &e);
+		m->places[i].asked = false;
 	}
 }
 
@@ -607,6 +655,19 @@ hold_epoch(struct monitor *m, struct err *e)
 	return 0;
 }
 
+static int
+read_snapshots(struct monitor *m, struct err *e)
+{
+	struct buf where = { 0 };
+	int rc = store_setting(&m->db, "log_snapshots", &where, e);
+
+	if (rc == 0)
+		monitor_snapshots_set(
+		    &m->snapshots, buf_peek(&where), m->service->pgdata);
+	buf_drop(&where);
+	return rc;
+}
+
 /* Every second: is it still us, what is set, which groups are there. */
 static int
 housekeeping(struct monitor *m, struct err *e)
@@ -616,7 +677,8 @@ housekeeping(struct monitor *m, struct err *e)
 		return -1;
 	if (!m->epoch)
 		return 0;
-	if (store_settings(&m->db, &m->settings, e) || list_groups(m, e))
+	if (store_settings(&m->db, &m->settings, e) || list_groups(m, e) ||
+	    read_snapshots(m, e))
 		return -1;
 	for (size_t i = 0; i < m->neyes; i++)
 		m->eyes[i]->present = false;
@@ -724,7 +786,9 @@ settle(struct monitor *m)
 		take_notices(m);
 		if (m->epoch)
 			decide_all(m, true);
-		take_notices(m);
+		answer_all(m);
+		if (db_is_open(&m->db))
+			take_notices(m);
 	}
 	if (!db_is_open(&m->db) && m->db_fd >= 0)
 		db_lost(m);
@@ -818,6 +882,7 @@ monitor_serve(
 	}
 	if (leave(&m, rc ? NULL : e))
 		rc = -1;
+	buf_drop(&m.snapshots.path);
 	free(m.eyes);
 	free(m.places);
 	log_info("the monitor has stopped");
