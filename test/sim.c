@@ -180,9 +180,20 @@ heal(struct sim *s, int h)
 		simkeeper_start(s, h);
 }
 
+static int
+quorum_standbys(const struct fsm_group *g)
+{
+	int q = 0;
+
+	for (int i = 0; i < g->n; i++)
+		q += g->node[i].quorum && g->node[i].id != g->writer;
+	return q;
+}
+
 static void
 operator_acts(struct sim *s)
 {
+	int want;
 	struct fsm_node *n = &s->group.node[sim_between(s, 0, s->group.n - 1)];
 	struct fsm_group *g = &s->group;
 
@@ -209,17 +220,18 @@ operator_acts(struct sim *s)
 		    n->priority);
 		break;
 	case 5:
-		if (g->n > 2)
-			g->nss = (int)sim_between(s, 0, g->n > 3 ? 2 : 1);
+		if ((want = (int)sim_between(s, 0, 2)) > 0 && quorum_standbys(g) < want + 1)
+			break; /* the SQL function refuses it */
+		g->nss = want;
 		g->dirty = true;
 		sim_log(s, "operator: number_sync_standbys is %d", g->nss);
 		break;
 	default:
-		if (g->n > 2 || g->nss == 0)
-			n->quorum = sim_chance(s, 70);
+		if (n->quorum && g->nss > 0 && quorum_standbys(g) - 1 < g->nss + 1)
+			break; /* likewise */
+		n->quorum = !n->quorum;
 		g->dirty = true;
-		sim_log(s, "operator: quorum of node %lld is %d", (long long)n->id,
-		    n->quorum);
+		sim_log(s, "operator: quorum of node %lld is %d", (long long)n->id, n->quorum);
 		break;
 	}
 }
