@@ -15,6 +15,7 @@ struct race {
 	    *answering; /* a healthy node that was asked and has not answered yet */
 	int quorum_voters;
 	uint64_t top;
+	int top_tli;
 	bool loss_allowed;
 };
 
@@ -62,8 +63,10 @@ gather(struct race *r)
 			continue;
 		r->voters |= UINT32_C(1) << i;
 		r->quorum_voters += n->quorum || g->nss == 0;
-		if (position(n) > r->top)
+		if (position(n) > r->top) {
 			r->top = position(n);
+			r->top_tli = timeline(n);
+		}
 		if (may_win(g, n))
 			r->running |= UINT32_C(1) << i;
 	}
@@ -121,7 +124,8 @@ is_complete(struct race *r, struct elect_result *to)
 	}
 	if (r->loss_allowed || clean || !facts_guard(FSM_GUARD_VOTES_COMPLETE))
 		return true;
-	if (facts_votes_missing(g, r->voters) > 0 || r->quorum_voters < votes_wanted(g)) {
+	if (facts_votes_missing(g, r->voters) > 0 || r->quorum_voters < votes_wanted(g) ||
+	    !facts_has_start(g, r->top_tli, r->top)) {
 		name_missing(r, to);
 		return false;
 	}

@@ -241,6 +241,17 @@ facts_on_lineage(const struct fsm_group *g, int tli, uint64_t lsn)
 	return at == tli;
 }
 
+bool
+facts_has_start(const struct fsm_group *g, int tli, uint64_t lsn)
+{
+	if (g->accepted_tli || !tli || !facts_guard(FSM_GUARD_WRITERS_START))
+		return true;
+	for (int i = 0; i < g->nlineage; i++)
+		if (g->lineage[i].tli == g->writer_tli)
+			return tli >= g->writer_tli || lsn >= g->lineage[i].switch_lsn;
+	return true;
+}
+
 /* Members of a configuration that were removed hold nothing and acknowledge nothing. */
 static const struct fsm_node *
 config_member(const struct fsm_group *g, const struct fsm_config *c, int i)
@@ -421,7 +432,9 @@ node_and_writer(const struct fsm_group *g, const struct fsm_node *n,
 		return facts;
 	return facts | if_true(n->tli == w->tli, FACT_SAME_TLI) |
 	       if_true(distance(n->lsn, w->lsn) <= near, FACT_NEAR) |
-	       if_true(sync || w->lsn <= n->lsn + close, FACT_CLOSE) |
+	       if_true(facts_has_start(g, n->tli, n->lsn) &&
+			   (sync || w->lsn <= n->lsn + close),
+		   FACT_CLOSE) |
 	       if_true(n->streaming && n->attached, FACT_STREAMING) |
 	       if_true(!n->attached && facts_fresh(w) &&
 			   facts_due(wake, smaller(n->detached_age_ms, w->state_age_ms),

@@ -60,6 +60,8 @@ bool facts_stable(const struct fsm_node *);
 bool facts_promised(const struct fsm_group *, const struct fsm_node *);
 bool facts_stopped(const struct fsm_group *, const struct fsm_node *);
 bool facts_on_lineage(const struct fsm_group *, int tli, uint64_t lsn);
+/* Does that position hold all that the writer held when it began to write? */
+bool facts_has_start(const struct fsm_group *, int tli, uint64_t lsn);
 bool facts_old_writer_stopped(const struct fsm_group *);
 /* How many votes are missing until the voters, as bits by index, intersect every commit.
  */

@@ -139,9 +139,16 @@ wanted_config(const struct fsm_group *g, enum fsm_state goal, bool new_writer,
 			add_member(to, g, n);
 	}
 	if (to->n > 0)
-		to->k = goal == FSM_PRIMARY && g->nss < 1 ? 1 : g->nss;
-	if (to->k == 0)
-		to->n = 0;
+		to->k = g->nss < 1 ? 1 : g->nss;
+	/* fewer than that would block for ever: whoever has a copy may help */
+	for (int i = 0; to->n < to->k && i < g->n; i++) {
+		const struct fsm_node *n = &g->node[i];
+
+		if (n->quorum && n->id != g->writer && facts_member(n) &&
+		    !in(n->goal, FSM_BIT(INIT) | FSM_BIT(WAIT_STANDBY)) &&
+		    !was_listed(to, n->id))
+			add_member(to, g, n);
+	}
 }
 
 static bool
@@ -445,6 +452,8 @@ do_settings(struct work *w, const struct fsm_rule *r, const struct cast *a)
 		g->dirty = true;
 	if (e & DO_CLEAN)
 		g->dirty = false;
+	if (e & DO_GRANT)
+		grant_config(g, g->node[a->x].goal, false);
 	if (e & (DO_JOIN | DO_LOSE))
 		g->node[a->x].lost = e & DO_LOSE;
 	if (e & DO_LEASE)
@@ -536,6 +545,8 @@ fires(const struct work *w, const struct fsm_rule *r, const struct cast *a)
 	if (!changes(w, a->x, r->to.x) && !changes(w, a->w, r->to.w) &&
 	    !changes(w, a->c, r->to.c) &&
 	    !(r->effects & (r->to.x || r->to.w || r->to.c ? DO_ANSWER : ~0U)))
+		return false;
+	if (r->effects & DO_GRANT && !grant_config(w->g, w->g->node[a->x].goal, true))
 		return false;
 	return (a->x < 0 || assignable(w, r, a->x, r->to.x)) &&
 	       (a->w < 0 || assignable(w, r, a->w, r->to.w)) &&

@@ -286,6 +286,12 @@ const struct fsm_rule fsm_rule_list[] = {
 	.to = { .x = FSM_JOIN_SECONDARY },
 	.why = "C is being promoted, X waits for it" },
 
+{ 345, RULE_PREEMPT,
+	.need = G(RUNNING),
+	.x = { .reported = LEAVING | B(DEMOTED), .goal = RW, .need = N(WRITER) },
+	.to = { .x = FSM_DEMOTE_TIMEOUT },
+	.why = "X stopped by itself while it is replaced: it stays stopped" },
+
 /* ---- the hand over ---- */
 
 { 351, RULE_PREEMPT,
@@ -434,6 +440,11 @@ const struct fsm_rule fsm_rule_list[] = {
 	.x = { .reported = SERVING, .need = N(WRITER) | N(STABLE) },
 	.to = { .x = RULE_DESIRED },
 	.why = "the standbys of X have changed" },
+{ 404, 0,
+	.need = G(DIRTY), .deny = G(BUSY),
+	.x = { .reported = NOT(B(PRIMARY)), .goal = B(PRIMARY), .need = N(WRITER) },
+	.effects = DO_GRANT | DO_CLEAN,
+	.why = "the standbys of X have changed while it waits for them" },
 { 405, 0,
 	.need = G(DIRTY), .deny = G(RUNNING) | G(OPENED),
 	.x = { .reported = B(PRIMARY) | B(WAIT_PRIMARY), .need = N(WRITER) | N(STABLE) },

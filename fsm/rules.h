@@ -47,7 +47,8 @@ enum fsm_effects {
 	DO_JOIN = 1 << 21,       /* X counts again */
 	DO_LOSE = 1 << 22,       /* X does not count, and must hold when it comes back */
 	DO_LEASE = 1 << 23,      /* the lease changes between finite and unlimited */
-	DO_DROP_CANDIDATE = 1 << 24, /* if X is the candidate there is none any more */
+	DO_GRANT = 1 << 24,      /* what the writer is to have in force has changed */
+	DO_DROP_CANDIDATE = 1 << 25, /* if X is the candidate there is none any more */
 };
 
 enum fsm_rule_flags {
