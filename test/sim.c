@@ -220,7 +220,8 @@ operator_acts(struct sim *s)
 		    n->priority);
 		break;
 	case 5:
-		if ((want = (int)sim_between(s, 0, 2)) > 0 && quorum_standbys(g) < want + 1)
+		if ((want = (int)sim_between(s, 0, 2)) > 0 &&
+		    quorum_standbys(g) < want + 1)
 			break; /* the SQL function refuses it */
 		g->nss = want;
 		g->dirty = true;
@@ -231,7 +232,8 @@ operator_acts(struct sim *s)
 			break; /* likewise */
 		n->quorum = !n->quorum;
 		g->dirty = true;
-		sim_log(s, "operator: quorum of node %lld is %d", (long long)n->id, n->quorum);
+		sim_log(s, "operator: quorum of node %lld is %d", (long long)n->id,
+		    n->quorum);
 		break;
 	}
 }

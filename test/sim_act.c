@@ -318,6 +318,7 @@ act_follow(struct sim *s, int h)
 			x->act.phase = 0;
 			return wait_ms(s, x, 10, 40);
 		}
+		x->door_closed = false;
 		if (x->pg == FSM_PG_STANDBY && x->act.to == FSM_CATCHINGUP)
 			return SIM_DONE;
 		if (x->stream_from == u && there &&

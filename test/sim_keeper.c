@@ -369,7 +369,8 @@ simkeeper_step(struct sim *s, int h)
 	struct sim_host *x = &s->host[h];
 
 	/* the second process of a keeper watches the lease when the first is gone */
-	if (!x->keeper_up && x->powered && x->pg != FSM_PG_DOWN && s->now >= x->lease_until) {
+	if (!x->keeper_up && x->powered && x->pg != FSM_PG_DOWN &&
+	    s->now >= x->lease_until) {
 		sim_log(s, "host %d: the lease is over, postgres is stopped", h);
 		simpg_crash(s, h);
 	}

@@ -120,8 +120,6 @@ down(struct sim *s, int h)
 	x->stream_from = -1;
 	x->pg = FSM_PG_DOWN;
 	x->incarnation++;
-	x->door_closed =
-	    false; /* sessions are gone; the file says what the next start does */
 }
 
 /* A fast stop of a writer ships everything, the shutdown record included. */
