@@ -57,6 +57,7 @@ const struct cmd_opt cmd_options[] = {
 { 0, "wait", "<seconds>", "how long to wait for the result", CMD_TEXT, AT(wait) },
 { 0, "no-wait", NULL, "do not wait until the node has left", CMD_FLAG, AT(no_wait) },
 { 'n', "count", "<number>", "how many events (default: 10)", CMD_TEXT, AT(count) },
+{ 0, "if-lost", "<node>", "what would be done if this node were lost now", CMD_TEXT, AT(if_lost) },
 { 0, "watch", NULL, "show it again and again", CMD_FLAG, AT(watch) },
 { 0, "local", NULL, "from the local files, without the monitor", CMD_FLAG, AT(local) },
 { 'a', "all", NULL, "the paths of all files", CMD_FLAG, AT(file_all) },
@@ -72,6 +73,8 @@ const struct cmd_opt cmd_options[] = {
 /* doing */
 { 0, "allow-data-loss", NULL, "go on even if acknowledged writes may be lost", CMD_FLAG, AT(allow_data_loss) },
 { 0, "allow-failover", NULL, "on the primary: hand over first", CMD_FLAG, AT(allow_failover) },
+{ 0, "tli", "<number>", "the timeline", CMD_TEXT, AT(tli) },
+{ 0, "reason", "<text>", "kept beside the decision", CMD_TEXT, AT(reason) },
 { 'd', "destroy", NULL, "also remove the data directory and the settings", CMD_FLAG, AT(destroy) },
 { 'F', "force", NULL, "do not wait for the node's own word", CMD_FLAG, AT(force) },
 { 'f', "fast", NULL, "do not hand over first", CMD_FLAG, AT(fast) },
@@ -114,12 +117,17 @@ const struct cmd cmd_table[] = {
 { "show uri", cmd_show_uri, 0, "connection strings", REMOTE " json" },
 { "show settings", cmd_show_settings, CMD_MONITOR, "replication settings of a formation", REMOTE " json" },
 { "show standby-names", cmd_show_standby_names, CMD_MONITOR, "synchronous_standby_names of a group", REMOTE " group json" },
+{ "show timeline", cmd_show_timeline, CMD_MONITOR, "the timelines of a group, and who is on them", REMOTE " group" },
 { "show file", cmd_show_file, CMD_PGDATA | CMD_CONFIG, "the files of a node or a monitor", "pgdata all config state init pid contents json" },
 { "show fsm", cmd_show_fsm, 0, "the state machine: states, edges, rules", "json dot mermaid tsv mdoc" },
+
+{ "fsm replay <file>", cmd_fsm_replay, 0, "decide recorded snapshots again, compare", "json" },
 
 { "perform failover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
 { "perform switchover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
 { "perform promotion", cmd_perform_promotion, CMD_MONITOR, "hand over to this node", REMOTE " name wait json" },
+
+{ "accept timeline", cmd_accept_timeline, CMD_MONITOR, "settle on a timeline after a fork", REMOTE " group tli reason" },
 
 { "enable maintenance", cmd_enable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "put this node aside for maintenance", "pgdata allow-failover" },
 { "disable maintenance", cmd_disable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "bring this node back from maintenance", "pgdata" },

@@ -102,10 +102,10 @@ enough(const struct cmd_line *l, int n)
 /* Commands of pg_auto_failover that scripts may call, and that are not here. A row goes
  * when its command comes. */
 static const char *const missing[] = { "create coordinator", "create worker",
-	"create formation", "drop formation", "show timeline", "show systemd",
+	"create formation", "drop formation", "show systemd",
 	"enable secondary", "enable ssl", "enable monitor", "disable secondary",
 	"disable ssl", "disable monitor", "get node region", "set node region",
-	"set node metadata", "accept timeline", "activate", "inspect", "manual",
+	"set node metadata", "activate", "inspect", "manual",
 	"internal", "do", "node init", "node apply", "node start", "node show",
 	"node check", "watch" };
 

@@ -295,9 +295,57 @@ check_sum(void)
 	    "what is not there does not count");
 }
 
-int
-main(void)
+/* For test/replay.t: a pair at work, and its primary lost, each with its decision. */
+static void
+sample_node(struct fsm_node *n, int64_t id, enum fsm_state state)
 {
+	n->id = id;
+	snprintf(n->name, sizeof n->name, "node_%d", (int)id);
+	n->priority = 50;
+	n->quorum = n->has_data = n->session = true;
+	n->reported = n->goal = state;
+	n->pg = state == FSM_PRIMARY ? FSM_PG_RW : FSM_PG_STANDBY;
+	n->state_age_ms = n->goal_age_ms = 60000;
+	n->tli = 1;
+	n->lsn = 0x3000000;
+	n->probe = FSM_WITNESS_OK;
+	n->attached = n->streaming = state == FSM_SECONDARY;
+	n->upstream_id = state == FSM_SECONDARY ? 1 : 0;
+	n->applied_gen = state == FSM_PRIMARY;
+}
+
+static int
+sample(void)
+{
+	static struct fsm_group g;
+	static struct fsm_plan plan;
+
+	fsm_settings_default(&g.settings);
+	snprintf(g.formation, sizeof g.formation, "default");
+	g.n = 2;
+	sample_node(&g.node[0], 1, FSM_PRIMARY);
+	sample_node(&g.node[1], 2, FSM_SECONDARY);
+	g.secondary_allowed = true;
+	g.writer = g.term = g.writer_tli = g.nconfigs = 1;
+	g.config[0] = (struct fsm_config){ .gen = 1, .k = 1, .n = 1, .member = { 2 } };
+	g.watch_age_ms = 60000;
+	for (int i = 0; i < 2; i++) {
+		monitor_decide(&g, &plan);
+		fsm_snapshot_fill(&in, &g, &plan);
+		fsm_snapshot_format(&in, text, sizeof text);
+		fputs(text, stdout);
+		g.node[0].session = false;
+		g.node[0].report_age_ms = 1000;
+		g.node[0].probe = g.node[1].heard = FSM_WITNESS_REFUSED;
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "sample") == 0)
+		return sample();
 	check_header();
 	check_the_check();
 	for (size_t i = 0; i < fsm_section_count; i++) {
