@@ -52,6 +52,8 @@ static const struct setting data_settings[] = {
 	{ "wal_retrieve_retry_interval", "'500ms'" },
 	{ "hot_standby_feedback",	"on" },
 	{ "hot_standby",		"on" },
+	/* here, not with whom to follow: it can only be changed by a restart */
+	{ "recovery_target_timeline",	"'latest'" },
 	{ "synchronous_commit",		"on" },
 };
 
@@ -325,7 +327,6 @@ format_standby(const struct host *h, const struct conf_upstream *up, struct buf 
 	buf_char(b, '\n');
 	if (h->node_id)
 		add_quoted(b, "primary_slot_name", name);
-	buf_str(b, "recovery_target_timeline = 'latest'\n");
 	if (up && up->stop_at) {
 		add_quoted(b, "recovery_target_lsn", str_lsn_format(up->stop_at, lsn));
 		buf_str(b, "recovery_target_inclusive = 'true'\n");

@@ -251,7 +251,8 @@ directory_empty(const char *path, struct err *e)
 		return err_sys(e, "read %s", path);
 	while ((entry = readdir(d)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
-		    strcmp(entry->d_name, "lost+found"))
+		    strcmp(entry->d_name, "lost+found") &&
+		    strcmp(entry->d_name, "autoctl.backup")) /* of a cut off copy */
 			empty = 0;
 	closedir(d);
 	return empty;

@@ -18,8 +18,9 @@
 #define DETACH_PATIENCE_MS 80 /* a reload does it in 10 ms, unless replay is blocked */
 #define DETACH_MS 5000
 #define DIVERGED_MS 2000
-#define SETTLED_MS 150
-#define SETTLE_MS INT64_C(3600000)
+#define SETTLE_MS 10000 /* without progress */
+#define SETTLE_STEP_MS 10
+#define SURE_MS 30
 
 /* -- let go -- */
 
@@ -68,6 +69,39 @@ end_receiver(struct db *d, struct err *e)
 	return err_set(e, ERR_POSTGRES, "the walreceiver, process %d, does not end", pid);
 }
 
+/*
+ * Say whom to follow, to a running Postgres too. Our file is read before the operator's,
+ * so a line of theirs would win: that is an error, not something to be quiet about.
+ */
+static int
+point(const struct host *h, const struct conf_upstream *up, struct err *e)
+{
+	struct db d = { 0 };
+	struct rows r = { 0 };
+	int rc;
+
+	if (conf_standby(h, up, e) < 0 || host_open(h, &d, 0, e))
+		return -1;
+	rc = conf_alter_follow(&d, e);
+	db_close(&d);
+	if (rc || host_reload(h, e) || host_open(h, &d, 0, e))
+		return -1;
+	rc = db_query(&d, e, &r,
+	    "select sourcefile, sourceline from pg_catalog.pg_settings"
+	    " where name = 'primary_conninfo' and sourcefile !~ '/" CONF_STANDBY "$'",
+	    DB_END);
+	if (rc == 0 && r.count > 0) {
+		struct row row = row_at(&r, 0);
+
+		rc = err_set(e, ERR_CONFIG, "%s line %s sets primary_conninfo",
+		    row_text(&row, "sourcefile"), row_text(&row, "sourceline"));
+		err_hint(e, "remove that line: whom to follow is decided by autoctl");
+	}
+	rows_drop(&r);
+	db_close(&d);
+	return rc;
+}
+
 int
 standby_detach(const struct host *h, struct host_position *p, struct err *e)
 {
@@ -78,7 +112,7 @@ standby_detach(const struct host *h, struct host_position *p, struct err *e)
 		return -1;
 	if (!p->recovery)
 		return err_set(e, ERR_STATE, "not a standby: nothing to let go of");
-	if (conf_standby(h, NULL, e) < 0 || host_reload(h, e) || host_open(h, &d, 0, e))
+	if (point(h, NULL, e) || host_open(h, &d, 0, e))
 		return err_wrap(e, "let go of the upstream");
 	/* twice: one that was just being started is seen by the second look */
 	if (end_receiver(&d, e) == 0 && end_receiver(&d, e) == 0)
@@ -126,26 +160,64 @@ standby_wait_lsn(const struct host *h, uint64_t lsn, int64_t deadline_ms, struct
 	return rc;
 }
 
-/* After a start all that is in pg_wal is replayed: wait until that has come to an end. */
+struct replay {
+	uint64_t lsn;
+	bool waits;  /* for WAL that is not here */
+	bool paused; /* it does not go on by itself */
+};
+
+static int
+look_replay(struct db *d, struct replay *now, struct err *e)
+{
+	struct rows r = { 0 };
+
+	if (db_query(d, e, &r,
+		"select greatest(pg_catalog.pg_last_wal_receive_lsn(),"
+		" pg_catalog.pg_last_wal_replay_lsn()) as lsn, (select wait_event from"
+		" pg_catalog.pg_stat_activity where backend_type = 'startup') as event",
+		DB_END))
+		return -1;
+	struct row row = row_at(&r, 0);
+	now->lsn = row_lsn(&row, "lsn");
+	now->waits = str_eq(row_text(&row, "event"), "RecoveryRetrieveRetryInterval") ||
+		     str_eq(row_text(&row, "event"), "RecoveryWalStream");
+	now->paused = str_eq(row_text(&row, "event"), "RecoveryPause");
+	rows_drop(&r);
+	return 0;
+}
+
+/*
+ * After a start all that is in pg_wal is replayed: wait until that has come to an end,
+ * which is when the startup process waits for more, as two looks see it.
+ */
 static int
 settle(const struct host *h, struct err *e)
 {
-	struct mono deadline = mono_after(clock_mono(), SETTLE_MS);
-	struct mono still = clock_mono();
+	struct mono moved = clock_mono();
+	struct replay now = { 0 }, last = { 0 };
 	struct db d = { 0 };
-	uint64_t at = 0, last = 0;
+	char text[STR_LSN_MAX];
 	int rc;
 
 	if (host_open(h, &d, 0, e))
 		return -1;
 	do {
-		rc = reached(&d, &at, e);
-		if (at != last)
-			still = clock_mono();
-		last = at;
-		if (rc || clock_mono().ms - still.ms >= SETTLED_MS)
+		last = now;
+		rc = look_replay(&d, &now, e);
+		if (rc || (now.waits && last.waits && now.lsn == last.lsn))
 			break;
-	} while (clock_nap_until(deadline, 10));
+		if (now.lsn != last.lsn)
+			moved = clock_mono();
+		if (!host_progress(
+			h, "replaying WAL, at %s", str_lsn_format(now.lsn, text)))
+			rc = err_set(e, ERR_SYSTEM, "given up on request");
+		else if (mono_between(moved, clock_mono()) > SETTLE_MS)
+			rc = err_set(e, ERR_POSTGRES, "replay %s at %s",
+			    now.paused ? "is paused" : "makes no progress",
+			    str_lsn_format(now.lsn, text));
+		else
+			clock_nap_ms(SETTLE_STEP_MS);
+	} while (rc == 0);
 	db_close(&d);
 	return rc;
 }
@@ -164,6 +236,7 @@ standby_start_alone(const struct host *h, struct host_position *p, struct err *e
 struct receiver {
 	char status[16]; /* "" none */
 	int tli;
+	int pid;
 };
 
 static int
@@ -173,38 +246,75 @@ look(struct db *d, struct receiver *w, struct err *e)
 
 	memset(w, 0, sizeof *w);
 	if (db_query(d, e, &r,
-		"select status, received_tli from pg_catalog.pg_stat_wal_receiver",
+		"select status, received_tli, pid from pg_catalog.pg_stat_wal_receiver",
 		DB_END))
 		return -1;
 	if (r.count) {
 		struct row row = row_at(&r, 0);
 		snprintf(w->status, sizeof w->status, "%s", row_text(&row, "status"));
 		w->tli = row_int(&row, "received_tli");
+		w->pid = row_int(&row, "pid");
 	}
 	rows_drop(&r);
 	return 0;
 }
 
-/* Streaming on the right timeline; `waiting` for long is how a fork shows (facts 2.4). */
+/*
+ * A walreceiver says "streaming" before it has asked for anything, and the one of the
+ * former upstream may be seen still. So: the same one for a moment, and the upstream must
+ * say that it sends.
+ */
+struct follow {
+	const struct host *h;
+	const struct conf_upstream *up;
+	int tli;
+	int pid; /* of the walreceiver that was seen streaming */
+	struct mono since, good;
+};
+
+/* 1: it streams, 0: not yet. */
 static int
-wait_streaming(struct db *d, int tli, int64_t deadline_ms, struct err *e)
+judge(struct follow *f, const struct receiver *w, struct err *e)
+{
+	struct mono now = clock_mono();
+
+	if (strcmp(w->status, "waiting") != 0)
+		f->good = now;
+	/* facts 2.4: how a fork shows */
+	if (mono_between(f->good, now) > DIVERGED_MS)
+		return err_set(e, ERR_STATE,
+		    "the upstream has nothing to send on timeline %d: histories have "
+		    "diverged",
+		    w->tli);
+	if (strcmp(w->status, "streaming") != 0 || (f->tli && w->tli != f->tli)) {
+		f->pid = 0;
+		return 0;
+	}
+	if (w->pid != f->pid) {
+		f->pid = w->pid;
+		f->since = now;
+	}
+	if (mono_between(f->since, now) < SURE_MS)
+		return 0;
+	return standby_source_attached(f->h, f->up, e);
+}
+
+static int
+wait_streaming(struct follow *f, struct db *d, int64_t deadline_ms, struct err *e)
 {
 	struct mono deadline = mono_after(clock_mono(), deadline_ms);
-	struct mono good = clock_mono();
-	struct receiver w;
+	struct receiver w = { 0 };
+	int rc;
 
+	f->good = clock_mono();
 	do {
-		if (look(d, &w, e))
-			return -1;
-		if (strcmp(w.status, "streaming") == 0 && (tli == 0 || w.tli == tli))
-			return 0;
-		if (strcmp(w.status, "waiting") != 0)
-			good = clock_mono();
-		if (clock_mono().ms - good.ms > DIVERGED_MS)
-			return err_set(e, ERR_STATE,
-			    "the upstream has nothing to send on timeline %d: histories "
-			    "have diverged",
-			    w.tli);
+		rc = look(d, &w, e);
+		if (rc == 0)
+			rc = judge(f, &w, e);
+		if (rc)
+			return rc > 0 ? 0 : -1;
+		if (!host_progress(f->h, "connecting to %s:%d", f->up->host, f->up->port))
+			return err_set(e, ERR_SYSTEM, "given up on request");
 	} while (clock_nap_until(deadline, POLL_MS));
 	err_set(e, ERR_POSTGRES,
 	    "not streaming after %lld s (walreceiver: %s, timeline %d)",
@@ -216,13 +326,14 @@ int
 standby_follow(const struct host *h, const struct conf_upstream *up, int tli,
     int64_t deadline_ms, struct err *e)
 {
+	struct follow f = { .h = h, .up = up, .tli = tli };
 	struct db d = { 0 };
 	int rc;
 
-	if (conf_signal_write(h, e) || conf_standby(h, up, e) < 0 || host_reload(h, e) ||
+	if (conf_signal_write(h, e) || standby_source_slot(h, up, e) || point(h, up, e) ||
 	    host_open(h, &d, 0, e))
-		return -1;
-	rc = wait_streaming(&d, tli, deadline_ms ? deadline_ms : 30000, e);
+		return err_wrap(e, "follow %s:%d", up->host, up->port);
+	rc = wait_streaming(&f, &d, deadline_ms ? deadline_ms : 30000, e);
 	db_close(&d);
 	return rc ? err_wrap(e, "follow %s:%d", up->host, up->port) : 0;
 }
@@ -231,7 +342,7 @@ int
 standby_fetch(const struct host *h, const struct conf_upstream *up, uint64_t target,
     int64_t deadline_ms, struct host_position *p, struct err *e)
 {
-	if (conf_standby(h, up, e) < 0 || host_reload(h, e) ||
+	if (standby_source_slot(h, up, e) || point(h, up, e) ||
 	    standby_wait_lsn(h, target, deadline_ms, e))
 		return err_wrap(e, "fetch from %s:%d", up->host, up->port);
 	return standby_detach(h, p, e);

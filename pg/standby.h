@@ -41,6 +41,22 @@ struct standby_source {
 int standby_identify(const struct host *, const struct conf_upstream *,
     struct standby_source *, struct err *) __attribute__((warn_unused_result));
 
+/*
+ * The text of this node's own history file against that: false when they tell different
+ * stories of the same timeline, which numbers alone do not show.
+ */
+bool standby_same_history(const char *text, const struct standby_source *);
+
+/* Make our slot there when it is missing: nothing streams without. */
+int standby_source_slot(const struct host *, const struct conf_upstream *, struct err *)
+    __attribute__((warn_unused_result));
+/* End whoever uses that slot there: what is left of a copy that was cut off. */
+int standby_source_release(const struct host *, const struct conf_upstream *,
+    struct err *) __attribute__((warn_unused_result));
+/* Does it send to us now? 1, 0. */
+int standby_source_attached(const struct host *, const struct conf_upstream *,
+    struct err *) __attribute__((warn_unused_result));
+
 /* Let a just promoted source checkpoint, so that its control file tells its timeline. */
 int standby_source_checkpoint(const struct host *, const struct conf_upstream *,
     struct standby_source *, struct err *) __attribute__((warn_unused_result));
@@ -98,6 +114,19 @@ int standby_copy(const struct host *, const struct standby_join *,
  */
 int standby_fetch(const struct host *, const struct conf_upstream *, uint64_t target,
     int64_t deadline_ms, struct host_position *, struct err *);
+
+/* For standby_join.c: the tools of Postgres, with their progress; what makes a copied or
+ * rewound directory this node's own; the marks around the time when it is neither. */
+int standby_tool(const struct host *, const char *what, const char *const *argv,
+    struct err *) __attribute__((warn_unused_result));
+void standby_tool_source(const struct host *, const struct conf_upstream *, struct buf *);
+int standby_make_own(const struct host *, const struct conf_upstream *,
+    const struct buf *hba, struct err *) __attribute__((warn_unused_result));
+int standby_half_made(const struct host *, const struct standby_join *, bool on,
+    struct err *) __attribute__((warn_unused_result));
+/* After a copy that was cut off in the moment of the exchange. */
+int standby_copy_mend(const struct host *, struct err *)
+    __attribute__((warn_unused_result));
 
 /* End a client's query that replay may wait for: a promotion is near. */
 int standby_clear_queries(const struct host *, struct err *)

@@ -52,15 +52,15 @@ tool_line(void *arg, const char *line)
 }
 
 /* The password goes by the environment: an argument is there for all to see. */
-static int
-run_tool(const struct host *h, const char *what, const char *const *argv, struct err *e)
+int
+standby_tool(
+    const struct host *h, const char *what, const char *const *argv, struct err *e)
 {
 	struct tool t = { h, what };
 	const char *password = h->cfg->replication_password;
 	char *env_password =
 	    str_empty(password) ? NULL : xasprintf("PGPASSWORD=%s", password);
-	const char *env[] = { "LC_MESSAGES=C", "PGCONNECT_TIMEOUT=5", env_password,
-		NULL };
+	const char *env[] = { "LC_ALL=C", env_password, NULL };
 	struct spawn s = { .argv = argv,
 		.env = env,
 		.silence_ms = SILENCE_MS,
@@ -72,30 +72,19 @@ run_tool(const struct host *h, const char *what, const char *const *argv, struct
 	return rc;
 }
 
-static void
-source_conninfo(const struct host *h, const struct conf_upstream *up, struct buf *b)
+/* A long copy survives a short cut, which a stream does not need to. */
+void
+standby_tool_source(const struct host *h, const struct conf_upstream *up, struct buf *b)
 {
-	buf_str(b, "host=");
-	buf_conninfo(b, up->host);
-	buf_printf(b, " port=%d user=%s dbname=", up->port, HOST_REPLICATOR);
-	buf_conninfo(b, str_empty(h->cfg->dbname) ? "postgres" : h->cfg->dbname);
-	buf_str(b, " application_name=autoctl tcp_user_timeout=10000 sslmode=");
-	buf_conninfo(b, str_empty(h->cfg->sslmode) ? "prefer" : h->cfg->sslmode);
-	if (!str_empty(h->cfg->ca_file)) {
-		buf_str(b, " sslrootcert=");
-		buf_conninfo(b, h->cfg->ca_file);
-	}
-	if (!str_empty(h->cfg->crl_file)) {
-		buf_str(b, " sslcrl=");
-		buf_conninfo(b, h->cfg->crl_file);
-	}
+	conf_conninfo(h, up->host, up->port, "autoctl", b);
+	buf_str(b, " tcp_user_timeout=30000");
 }
 
 /* -- what must be ours again after a copy or a rewind: facts 6.7 -- */
 
-static int
-make_ours(const struct host *h, const struct conf_upstream *up, const struct buf *hba,
-    struct err *e)
+int
+standby_make_own(const struct host *h, const struct conf_upstream *up,
+    const struct buf *hba, struct err *e)
 {
 	if (conf_signal_write(h, e) || conf_auto_reset(h, e) || conf_main(h, e) < 0 ||
 	    conf_standby(h, up, e) < 0)
@@ -103,8 +92,9 @@ make_ours(const struct host *h, const struct conf_upstream *up, const struct buf
 	return buf_len(hba) ? hba_put(h, hba, e) : 0;
 }
 
-static int
-half_made(const struct host *h, const struct standby_join *j, bool on, struct err *e)
+int
+standby_half_made(
+    const struct host *h, const struct standby_join *j, bool on, struct err *e)
 {
 	if (on && setup_mark(h, true, e))
 		return -1;
@@ -134,19 +124,35 @@ stop_cleanly(const struct host *h, struct err *e)
 }
 
 static int
-run_rewind(const struct host *h, const struct conf_upstream *up, struct err *e)
+run_rewind(const struct host *h, const struct conf_upstream *up, bool dry, struct err *e)
 {
 	struct buf program = { 0 }, source = { 0 };
 	int rc;
 
 	setup_program(h, "pg_rewind", &program);
-	source_conninfo(h, up, &source);
+	standby_tool_source(h, up, &source);
 	const char *argv[] = { buf_peek(&program), "--target-pgdata", h->pgdata,
-		"--source-server", buf_peek(&source), "--progress", NULL };
-	rc = run_tool(h, "rewind", argv, e);
+		"--source-server", buf_peek(&source), "--progress",
+		dry ? "--dry-run" : NULL, NULL };
+	rc = standby_tool(h, dry ? "rewind, trying" : "rewind", argv, e);
 	buf_drop(&program);
 	buf_drop(&source);
 	return rc;
+}
+
+/* Exit status 0 also means "no rewind required", wrongly so right after a promotion
+ * (facts 6.3). */
+static int
+check_rewound(const struct host *h, const struct standby_source *s, struct err *e)
+{
+	struct control c;
+
+	if (setup_control(h, &c, e))
+		return -1;
+	if (c.min_recovery_tli != s->tli && c.tli != s->tli)
+		return err_set(e, ERR_STATE,
+		    "pg_rewind left the directory on timeline %d, not %d", c.tli, s->tli);
+	return 0;
 }
 
 int
@@ -157,117 +163,16 @@ standby_rewind(const struct host *h, const struct standby_join *j,
 	struct buf hba = { 0 };
 	int rc = -1;
 
-	if (stop_cleanly(h, e) || standby_source_checkpoint(h, &j->upstream, &s, e))
+	if (stop_cleanly(h, e) || standby_source_checkpoint(h, &j->upstream, &s, e) ||
+	    run_rewind(h, &j->upstream, true, e)) /* nothing is changed, nor marked */
 		return err_wrap(e, "prepare to rewind");
-	if (hba_take(h, &hba, e) == 0 && half_made(h, j, true, e) == 0 &&
-	    run_rewind(h, &j->upstream, e) == 0 &&
-	    make_ours(h, &j->upstream, &hba, e) == 0)
-		rc = half_made(h, j, false, e);
+	if (hba_take(h, &hba, e) == 0 && standby_half_made(h, j, true, e) == 0 &&
+	    run_rewind(h, &j->upstream, false, e) == 0 &&
+	    standby_make_own(h, &j->upstream, &hba, e) == 0 &&
+	    check_rewound(h, &s, e) == 0)
+		rc = standby_half_made(h, j, false, e);
 	buf_drop(&hba);
 	return rc ? err_wrap(e, "rewind") : 0;
-}
-
-/* -- copy -- */
-
-static void
-backup_path(const struct host *h, struct buf *b)
-{
-	if (!str_empty(h->cfg->backup_directory)) {
-		buf_str(b, h->cfg->backup_directory);
-		return;
-	}
-	const char *slash = strrchr(h->pgdata, '/');
-	buf_printf(b, "%.*s/backup/node_%lld", slash ? (int)(slash - h->pgdata) : 0,
-	    h->pgdata, (long long)h->node_id);
-}
-
-static int
-run_backup(
-    const struct host *h, const struct conf_upstream *up, const char *to, struct err *e)
-{
-	struct buf program = { 0 }, source = { 0 };
-	char slot[64];
-	const char *rate = h->cfg->maximum_backup_rate;
-	int rc;
-
-	setup_program(h, "pg_basebackup", &program);
-	source_conninfo(h, up, &source);
-	snprintf(slot, sizeof slot, HOST_STANDBY "%lld", (long long)h->node_id);
-	const char *argv[] = { buf_peek(&program), "-w", "-d", buf_peek(&source),
-		"--pgdata", to, "--progress", "--wal-method=stream", "--checkpoint=fast",
-		"--slot", slot, "--max-rate", str_empty(rate) ? "1024M" : rate, NULL };
-	rc = run_tool(h, "base backup", argv, e);
-	buf_drop(&program);
-	buf_drop(&source);
-	return rc;
-}
-
-/* The old directory steps aside only when the new one is complete. */
-static int
-swap(const struct host *h, const char *made, struct err *e)
-{
-	char *old = xasprintf("%s.replaced", h->pgdata);
-	int rc = -1;
-
-	if (file_rmtree(old, e))
-		goto out;
-	if (file_exists(h->pgdata) && file_rename(h->pgdata, old, e)) {
-		err_hint(e, "a mount point cannot be renamed: let PGDATA be a directory "
-			    "in it");
-		goto out;
-	}
-	if (file_rename(made, h->pgdata, e)) {
-		if (file_exists(old) && rename(old, h->pgdata))
-			log_warn("%s could not be put back as %s", old, h->pgdata);
-		goto out;
-	}
-	rc = file_rmtree(old, e);
-out:
-	free(old);
-	return rc;
-}
-
-/* A fresh copy is made ours before it becomes PGDATA: it never starts as the source. */
-static int
-dress(const struct host *h, const struct standby_join *j, const char *dir,
-    const struct buf *hba, struct err *e)
-{
-	struct host there = *h;
-
-	if (str_copy(there.pgdata, sizeof there.pgdata, dir, e))
-		return -1;
-	return make_ours(&there, &j->upstream, hba, e);
-}
-
-int
-standby_copy(const struct host *h, const struct standby_join *j,
-    const struct standby_source *source, struct err *e)
-{
-	struct buf dir = { 0 }, hba = { 0 };
-	struct host_disk disk;
-	int rc = -1;
-
-	backup_path(h, &dir);
-	host_progress(h, "base backup from %s:%d", j->upstream.host, j->upstream.port);
-	if (file_rmtree(buf_peek(&dir), e) || file_mkdir_above(buf_peek(&dir), 0700, e) ||
-	    hba_take(h, &hba, e))
-		goto out;
-	if (host_disk(h, &disk, NULL) == 0 && disk.data_free < source->bytes)
-		log_warn("%lld MB are free, and the databases of %s:%d have %lld MB",
-		    (long long)(disk.data_free >> 20), j->upstream.host, j->upstream.port,
-		    (long long)(source->bytes >> 20));
-	if (run_backup(h, &j->upstream, buf_peek(&dir), e) ||
-	    dress(h, j, buf_peek(&dir), &hba, e))
-		goto out;
-	if (postmaster_stop(h, &stop_fast, e) || swap(h, buf_peek(&dir), e))
-		goto out;
-	rc = half_made(h, j, false, e); /* what was half made is gone */
-out:
-	if (rc && file_rmtree(buf_peek(&dir), NULL))
-		log_warn("%s could not be removed", buf_peek(&dir));
-	buf_drop(&dir);
-	buf_drop(&hba);
-	return rc ? err_wrap(e, "base backup") : 0;
 }
 
 /* -- the ladder -- */
@@ -315,6 +220,43 @@ foreign(const struct ladder *l, uint64_t own, struct err *e)
 	return err_hint(e, "nothing was changed; use another data directory");
 }
 
+/* Numbers of timelines can be the same by chance: two nodes that were promoted from the
+ * same one. The history files tell them apart. */
+static enum standby_way
+compare(const struct ladder *l, const struct host_position *p)
+{
+	enum standby_way way = standby_compare(p, &l->source);
+	char *path = xasprintf("%s/pg_wal/%08X.history", l->h->pgdata, (unsigned)p->tli);
+	struct buf text = { 0 };
+
+	if (way != STANDBY_COPY && p->tli > 1 && file_read(path, &text, NULL) == 0 &&
+	    !standby_same_history(buf_peek(&text), &l->source))
+		way = p->tli == l->source.tli ? STANDBY_COPY : STANDBY_REWIND;
+	buf_drop(&text);
+	free(path);
+	return way;
+}
+
+/* When the tool itself says that there is no way back, and the source is well, only a
+ * copy helps: WAL that is gone, no wal_log_hints. */
+static int
+rewind_or_copy(struct ladder *l, struct err *e)
+{
+	struct err no = { 0 };
+
+	log_info("histories have diverged: rewinding");
+	if (standby_rewind(l->h, l->j, &l->source, &no) == 0)
+		return 0;
+	if (no.kind != ERR_PGCTL || setup_marked(l->h) ||
+	    standby_identify(l->h, &l->j->upstream, &l->source, NULL)) {
+		if (e)
+			*e = no;
+		return -1;
+	}
+	log_err(LOG_LEVEL_WARN, &no);
+	return copy(l, e);
+}
+
 /* With a cluster in the directory: what does it take? Leaves it running or stopped. */
 static int
 reconcile(struct ladder *l, bool running, struct err *e)
@@ -330,19 +272,17 @@ reconcile(struct ladder *l, bool running, struct err *e)
 		    "it cannot be started after %d attempts: a new copy", l->j->fails);
 		return copy(l, e);
 	}
-	l->way = standby_compare(&p, &l->source);
+	l->way = compare(l, &p);
 	if (l->way == STANDBY_AHEAD) {
 		/* it may just have been asked before us, while WAL was streaming */
 		if (standby_identify(l->h, &l->j->upstream, &l->source, e))
 			return -1;
-		l->way = standby_compare(&p, &l->source);
+		l->way = compare(l, &p);
 	}
 	if (l->way == STANDBY_FOLLOW)
 		return 0;
-	if (l->way == STANDBY_REWIND) {
-		log_info("histories have diverged: rewinding");
-		return standby_rewind(l->h, l->j, &l->source, e);
-	}
+	if (l->way == STANDBY_REWIND)
+		return rewind_or_copy(l, e);
 	/* ahead on the same timeline: what it has more was never a part of the history */
 	return copy(l, e);
 }
@@ -353,15 +293,13 @@ climb(struct ladder *l, struct err *e)
 	enum setup_state state;
 	struct control c;
 
-	if (setup_state(l->h, &state, e))
+	if (standby_copy_mend(l->h, e) || setup_state(l->h, &state, e))
 		return -1;
+	if (state == SETUP_MISSING || state == SETUP_EMPTY || setup_marked(l->h))
+		return copy(l, e);
 	if (state == SETUP_FOREIGN)
 		return err_set(
 		    e, ERR_STATE, "%s is not empty, and no data directory", l->h->pgdata);
-	if (state == SETUP_MISSING || state == SETUP_EMPTY)
-		return copy(l, e);
-	if (setup_marked(l->h))
-		return copy(l, e);
 	if (setup_control(l->h, &c, e))
 		return l->j->fails < FAILS_BEFORE_COPY ? -1 : copy(l, e);
 	if (c.system_identifier != l->source.system_identifier)

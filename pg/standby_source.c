@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ini/buf.h"
+#include "ini/clock.h"
 #include "ini/err.h"
 #include "ini/str.h"
 #include "pg/standby.h"
@@ -13,47 +14,71 @@
 
 #define CONNECT_MS 3000
 #define CHECKPOINT_MS 120000
+#define RELEASE_MS 10000
 
 static int
 open_source(
     const struct host *h, const struct conf_upstream *up, struct db *d, struct err *e)
 {
-	struct db_target t = { .host = up->host,
-		.port = up->port,
-		.user = HOST_REPLICATOR,
-		.password = h->cfg->replication_password,
-		.dbname = str_empty(h->cfg->dbname) ? "postgres" : h->cfg->dbname,
+	struct buf uri = { 0 };
+	struct db_target t = { .password = h->cfg->replication_password,
 		.replication = "database",
-		.sslmode = h->cfg->sslmode,
-		.application_name = "autoctl",
+		.options = "-c synchronous_commit=local",
 		.connect_ms = CONNECT_MS,
 		.statement_ms = 10000,
 		.local = true };
+	int rc;
 
-	if (db_open(d, &t, e) == 0)
-		return 0;
-	if (e)
-		e->kind = ERR_POSTGRES;
-	return err_wrap(e, "ask %s:%d", up->host, up->port);
+	conf_conninfo(h, up->host, up->port, "autoctl", &uri);
+	t.uri = buf_peek(&uri);
+	rc = db_open(d, &t, e);
+	buf_drop(&uri);
+	return rc ? err_wrap(e, "ask %s:%d", up->host, up->port) : 0;
 }
 
 /* A line of a history file: "1\t0/3000148\tno recovery target specified". */
+static bool
+take_fork(const char *line, struct standby_fork *f)
+{
+	unsigned tli, high, low;
+
+	if (sscanf(line, "%u %X/%X", &tli, &high, &low) != 3)
+		return false;
+	f->tli = (int)tli;
+	f->end = (uint64_t)high << 32 | low;
+	return true;
+}
+
+static const char *
+next_line(const char *at)
+{
+	at += strcspn(at, "\n");
+	return at + (*at == '\n');
+}
+
 static void
 take_history(const char *text, struct standby_source *s)
 {
-	const size_t room = sizeof s->history / sizeof s->history[0];
+	const int room = (int)(sizeof s->history / sizeof s->history[0]);
 
-	s->nhistory = 0;
-	while (*text && (size_t)s->nhistory < room) {
-		unsigned tli, high, low;
-		if (sscanf(text, "%u %X/%X", &tli, &high, &low) == 3) {
-			s->history[s->nhistory].tli = (int)tli;
-			s->history[s->nhistory].end = (uint64_t)high << 32 | low;
+	for (; *text && s->nhistory < room; text = next_line(text))
+		if (take_fork(text, &s->history[s->nhistory]))
 			s->nhistory++;
-		}
-		text += strcspn(text, "\n");
-		text += *text == '\n';
+}
+
+bool
+standby_same_history(const char *text, const struct standby_source *s)
+{
+	struct standby_fork own;
+
+	for (; *text; text = next_line(text)) {
+		if (!take_fork(text, &own))
+			continue;
+		for (int i = 0; i < s->nhistory; i++)
+			if (s->history[i].tli == own.tli && s->history[i].end != own.end)
+				return false;
 	}
+	return true;
 }
 
 static int
@@ -123,6 +148,82 @@ standby_identify(const struct host *h, const struct conf_upstream *up,
 	rc = ask_system(&d, s, e) || ask_history(&d, s, e) || ask_more(&d, s, e) ? -1 : 0;
 	db_close(&d);
 	return rc ? err_wrap(e, "ask %s:%d", up->host, up->port) : 0;
+}
+
+/* One value of the first row; 0 when there is none. */
+static int
+ask_one(const struct host *h, const struct conf_upstream *up, const char *sql, int *x,
+    struct err *e)
+{
+	struct db d = { 0 };
+	struct rows r = { 0 };
+	int rc;
+
+	if (open_source(h, up, &d, e))
+		return -1;
+	rc = db_simple(&d, &r, sql, e);
+	if (rc == 0 && r.count > 0) {
+		struct row row = row_at(&r, 0);
+
+		*x = row_int(&row, "x");
+	}
+	rows_drop(&r);
+	db_close(&d);
+	return rc;
+}
+
+int
+standby_source_slot(const struct host *h, const struct conf_upstream *up, struct err *e)
+{
+	char sql[512];
+	int made = 0;
+
+	/* the id is ours, and a number: nothing to quote */
+	snprintf(sql, sizeof sql,
+	    "select 1 as x, pg_catalog.pg_create_physical_replication_slot('" HOST_STANDBY
+	    "%lld', true) where not exists (select from"
+	    " pg_catalog.pg_replication_slots where slot_name = '" HOST_STANDBY "%lld')",
+	    (long long)h->node_id, (long long)h->node_id);
+	if (ask_one(h, up, sql, &made, e))
+		return err_wrap(e, "slot on %s:%d", up->host, up->port);
+	return 0;
+}
+
+int
+standby_source_release(
+    const struct host *h, const struct conf_upstream *up, struct err *e)
+{
+	struct mono deadline = mono_after(clock_mono(), RELEASE_MS);
+	char sql[256];
+	int held = 0;
+
+	snprintf(sql, sizeof sql,
+	    "select pg_catalog.count(pg_catalog.pg_terminate_backend(active_pid)) as x"
+	    " from pg_catalog.pg_replication_slots where active"
+	    " and slot_name = '" HOST_STANDBY "%lld'",
+	    (long long)h->node_id);
+	do {
+		if (ask_one(h, up, sql, &held, e))
+			return err_wrap(e, "slot on %s:%d", up->host, up->port);
+		if (held == 0)
+			return 0;
+	} while (clock_nap_until(deadline, 50));
+	return err_set(e, ERR_POSTGRES, "slot on %s:%d: somebody keeps using it",
+	    up->host, up->port);
+}
+
+int
+standby_source_attached(
+    const struct host *h, const struct conf_upstream *up, struct err *e)
+{
+	char sql[256];
+	int yes = 0;
+
+	snprintf(sql, sizeof sql,
+	    "select 1 as x from pg_catalog.pg_stat_replication where application_name ="
+	    " '" HOST_STANDBY "%lld' and state in ('streaming', 'catchup')",
+	    (long long)h->node_id);
+	return ask_one(h, up, sql, &yes, e) ? -1 : yes;
 }
 
 /* Until a promoted server has checkpointed, its control file says the old timeline, and

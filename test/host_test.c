@@ -546,7 +546,7 @@ test_diverged(void)
 	tap_note("a fork is seen");
 	WORKS(standby_detach(&n2.h, &p, &e), "the standby lets go");
 	WORKS(postmaster_promote(&n2.h, 0, &tli, &e), "and is promoted");
-	ask(&n2, "insert into public.t values (777) returning 1 as x");
+	ask(&n2, "insert into public.t values (100777) returning 1 as x");
 	WORKS(conf_signal_write(&n2.h, &e), "standby.signal");
 	WORKS(host_names(&n1.h, "", &e), "the primary does not wait for it");
 	stop(&n2, POSTMASTER_FAST);
@@ -555,7 +555,7 @@ test_diverged(void)
 	OK(standby_follow(&n2.h, &up, 3, 6000, &e), "it cannot follow: %s", e.msg);
 	WORKS(join(&n2, &n1, &way), "it joins");
 	IS_INT(way, STANDBY_REWIND, "by a rewind");
-	IS_STR(ask(&n2, "select count(*) as x from public.t where i = 777"), "0",
+	IS_STR(ask(&n2, "select count(*) as x from public.t where i = 100777"), "0",
 	    "without what was its own");
 }
 
