@@ -399,6 +399,8 @@ monitor_home_open(const struct monitor_home *h, struct db *d, struct err *e)
 	}
 	t.application_name = "autoctl monitor";
 	t.statement_ms = STATEMENT_MS;
+	/* an operator's open transaction must not hold up a decision without a word */
+	t.options = "-c lock_timeout=2s -c plan_cache_mode=force_generic_plan";
 	if (db_open(d, &t, e))
 		return err_wrap(e, "connect to the metadata database");
 	/* what the superuser would create must belong to the owner of the schema */

@@ -322,7 +322,7 @@ log_request(const struct fsm_request *q)
 	    q->text[0] ? ": " : "", q->text);
 }
 
-/* Decide under the lock what the unlocked look suggested. 1: something was written. */
+/* Decide under the lock what the unlocked look suggested. 1: look again at once. */
 static int
 decide_locked(struct monitor *m, struct place *p, struct store_group *s, struct err *e)
 {
@@ -342,7 +342,8 @@ decide_locked(struct monitor *m, struct place *p, struct store_group *s, struct 
 	log_steps(&plan);
 	log_request(&plan.next.request);
 	monitor_snapshots_add(&m->snapshots, &s->g, &plan);
-	return 1;
+	/* deciding again what was just decided changes nothing, but a request may wait */
+	return plan.next.request.id != 0;
 }
 
 static int

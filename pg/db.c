@@ -329,6 +329,38 @@ db_exec(
 	return rc;
 }
 
+static int
+prepare(struct db *d, const struct db_statement *s, struct err *e)
+{
+	if (d->prepared & s->bit)
+		return 0;
+	if (!PQsendPrepare(d->conn, s->name, s->sql, 0, NULL)) {
+		db_conn_err(d->conn, d->local, e);
+		db_close(d);
+		return -1;
+	}
+	if (collect(d, NULL, e))
+		return -1;
+	d->prepared |= s->bit;
+	return 0;
+}
+
+int
+db_prepared(struct db *d, struct rows *rows, const struct db_statement *s,
+    struct db_args args, struct err *e)
+{
+	if (!d->conn)
+		return not_open(d, e);
+	if (prepare(d, s, e))
+		return -1;
+	if (!PQsendQueryPrepared(d->conn, s->name, args.n, args.value, NULL, NULL, 0)) {
+		db_conn_err(d->conn, d->local, e);
+		db_close(d);
+		return -1;
+	}
+	return collect(d, rows, e);
+}
+
 int
 db_script(struct db *d, const char *sql, struct err *e)
 {

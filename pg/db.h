@@ -33,6 +33,7 @@ struct db {
 	PGconn *conn; /* NULL: not open */
 	int64_t statement_ms;
 	bool local;
+	unsigned prepared; /* bits of struct db_statement */
 };
 
 /* A result. { 0 } is an empty one; rows_drop it. */
@@ -84,6 +85,14 @@ db_args(int n, const char *const *value)
 }
 int db_exec(struct db *, struct rows *, const char *sql, struct db_args, struct err *)
     __attribute__((warn_unused_result));
+/* One that is planned once for each connection; bit: its own among those used on it. */
+struct db_statement {
+	const char *name;
+	const char *sql;
+	unsigned bit;
+};
+int db_prepared(struct db *, struct rows *, const struct db_statement *, struct db_args,
+    struct err *) __attribute__((warn_unused_result));
 /* Several statements in one text, without parameters: one transaction unless it says. */
 int db_script(struct db *, const char *sql, struct err *)
     __attribute__((warn_unused_result));

@@ -337,8 +337,10 @@ parse_op(struct fsm_op *o, const struct row *r)
 	o->excluded = row_i64(r, "op_excluded");
 	o->source = row_i64(r, "op_source");
 	o->target_lsn = row_lsn(r, "op_target_lsn");
-	o->age_ms = row_i64(r, "op_age");
 	o->phase = row_int(r, "op_phase");
+	if (o->kind == FSM_OP_NONE)
+		return; /* what is not going on does not grow older */
+	o->age_ms = row_i64(r, "op_age");
 	o->phase_age_ms = row_i64(r, "phase_age");
 }
 
@@ -447,13 +449,20 @@ parse_node(struct fsm_node *n, struct store_node *x, const struct row *r)
 	n->session = x->session;
 }
 
+/* Planning them takes longer than running them. */
+static const struct db_statement read_group_sql = { "read_group", GROUP_SQL, 1 };
+static const struct db_statement read_nodes_sql = { "read_nodes", NODES_SQL, 2 };
+static const struct db_statement lock_nodes_sql = { "lock_nodes",
+	NODES_SQL " for no key update of n", 4 };
+
 static int
 read_nodes(
     struct db *d, struct store_group *s, const struct params *p, bool lock, struct err *e)
 {
 	struct rows r = { 0 };
 
-	if (run(d, &r, lock ? NODES_SQL " for no key update of n" : NODES_SQL, p, e))
+	if (db_prepared(d, &r, lock ? &lock_nodes_sql : &read_nodes_sql,
+		db_args(p->n, p->value), e))
 		return -1;
 	if (r.count > FSM_NODES_MAX) {
 		rows_drop(&r);
@@ -476,7 +485,7 @@ read_group(
 {
 	struct rows r = { 0 };
 
-	if (run(d, &r, GROUP_SQL, p, e))
+	if (db_prepared(d, &r, &read_group_sql, db_args(p->n, p->value), e))
 		return -1;
 	if (r.count == 1) {
 		struct row row = row_at(&r, 0);
@@ -504,9 +513,9 @@ store_read(struct db *d, const struct store_key *k, const struct fsm_settings *s
 /* Whoever holds a row for long (an operator's open transaction) must not hold us. */
 /* clang-format off */
 #define LOCK_SQL \
-	"select m.epoch as v from pgautofailover.monitor m where m.epoch = $3 and exists" \
-	" (select from pgautofailover.nodegroup g where g.formationid = $1 and g.groupid = $2)" \
-	" for key share of m"
+	"with e as (select epoch from pgautofailover.monitor where epoch = $3 for key share)" \
+	" select e.epoch as v from e cross join pgautofailover.nodegroup g" \
+	" where g.formationid = $1 and g.groupid = $2 for update of g"
 /* clang-format on */
 
 int
@@ -521,18 +530,11 @@ store_lock(struct db *d, int64_t epoch, struct store_group *s, struct err *e)
 	add_text(&p, old.g.formation);
 	add_i64(&p, old.g.group_id);
 	add_i64(&p, epoch);
-	if (db_script(d, "begin; set local lock_timeout = '2s'", e))
+	if (db_script(d, "begin", e))
 		return -1;
 	if (one(d, LOCK_SQL, &p, &held, e) == 0) {
 		p.n = 2;
-		rc = held == 0 ? 0
-		     : db_exec(d, NULL,
-			   "select from pgautofailover.nodegroup where formationid = $1 "
-			   "and"
-			   " groupid = $2 for update",
-			   db_args(2, p.value), e)
-			 ? -1
-			 : read_group(d, s, &p, true, e);
+		rc = held ? read_group(d, s, &p, true, e) : 0;
 	}
 	if (rc <= 0)
 		store_forget(d);

@@ -6,10 +6,12 @@ create function pgautofailover.label(n pgautofailover.node) returns text
 	select format('node %s "%s" (%s:%s)', n.nodeid, n.nodename, n.nodehost, n.nodeport)
 $$;
 
+-- (Not in language sql: such a function is planned anew at each call.)
 create function pgautofailover.wake(formation_id text, group_id int) returns void
-	language sql set search_path = pg_catalog, pg_temp as $$
-	select pg_notify('pgautofailover_wake', formation_id || '/' || group_id)
-$$;
+	language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	perform pg_notify('pgautofailover_wake', formation_id || '/' || group_id);
+end $$;
 
 -- The one place where a change becomes an event row, a line of channel log and a line of
 -- channel state.
@@ -39,54 +41,6 @@ begin
 		'reportedState', n.reportedstate, 'goalState', n.goalstate,
 		'health', case n.health when 1 then 'good' when 0 then 'bad' else 'unknown' end)::text);
 end $$;
-
--- Changes when a node of the group comes, goes or moves.
-create function pgautofailover.peers_gen(formation_id text, group_id int) returns bigint
-	language sql stable set search_path = pg_catalog, pg_temp as $$
-	select hashtextextended(coalesce(string_agg(
-		format('%s %s %s %s', nodeid, nodename, nodehost, nodeport), ',' order by nodeid), ''), 0)
-	  from pgautofailover.node
-	 where formationid = formation_id and groupid = group_id and goalstate <> 'dropped'
-$$;
-
-/*
- * What is to be told to a node. Read after its report was stored: the lock on its row puts
- * that before or after a decision, never in the middle of one.
- */
-create function pgautofailover.standing_order(node_id bigint,
-	out goal text, out goal_seq bigint, out term bigint, out epoch bigint,
-	out planned bool, out target_lsn pg_lsn, out upstream_id bigint,
-	out upstream_host text, out upstream_port int, out upstream_tli int,
-	out gen bigint, out gen_k int, out names text, out lease_gen int,
-	out lease_ms bigint, out peers_gen bigint, out priority int, out quorum bool,
-	out formation text, out groupid int, out nodename text)
-	language sql stable set search_path = pg_catalog, pg_temp as $$
-	select n.goalstate, n.goal_seq, g.term, m.epoch,
-		g.op_planned, g.op_target_lsn, coalesce(u.nodeid, 0),
-		coalesce(u.nodehost, ''), coalesce(u.nodeport, 0),
-		case when u.nodeid is null then 0
-			when u.nodeid = g.writer and g.writer_tli > 0 then g.writer_tli
-			else u.reportedtli end,
-		coalesce(c.gen, 0), coalesce(c.k, 0), coalesce(c.names, ''),
-		g.lease_gen,
-		case when g.lease_gen % 2 = 0 then -1
-			when g.op_revoked and n.nodeid in (g.op_old_writer, g.writer) then 0
-			when n.nodeid = g.writer then g.lease_ms
-			else -1 end,
-		pgautofailover.peers_gen(n.formationid, n.groupid),
-		n.candidatepriority, n.replicationquorum, n.formationid, n.groupid, n.nodename
-	  from pgautofailover.node n
-	  join pgautofailover.nodegroup g
-		on g.formationid = n.formationid and g.groupid = n.groupid
-	 cross join pgautofailover.monitor m
-	  left join pgautofailover.node u on u.nodeid <> n.nodeid and u.nodeid =
-		case when n.goalstate = 'fast_forward' then g.op_source else g.writer end
-	  left join lateral (
-		select s.gen, s.k, s.names from pgautofailover.sync_config s
-		 where s.formationid = g.formationid and s.groupid = g.groupid
-		 order by s.gen desc limit 1) c on true
-	 where n.nodeid = node_id
-$$;
 
 /*
  * A keeper's report, and what it is told. What only says "as before" is one update in
@@ -175,10 +129,39 @@ begin
 		perform pgautofailover.wake(n.formationid, n.groupid);
 	end if;
 
-	select o.* into goal, goal_seq, term, epoch, planned, target_lsn, upstream_id,
-		upstream_host, upstream_port, upstream_tli, gen, gen_k, names, lease_gen, lease_ms,
-		peers_gen, priority, quorum, formation, groupid, nodename
-	  from pgautofailover.standing_order(node_id) o;
+	-- Read after the report was stored: the lock on the row puts that before or after a
+	-- decision, never in the middle of one. peers_gen is another number whenever a node of
+	-- the group comes, goes or moves.
+	select me.goalstate, me.goal_seq, g.term, m.epoch, g.op_planned, g.op_target_lsn,
+		coalesce(u.nodeid, 0), coalesce(u.nodehost, ''), coalesce(u.nodeport, 0),
+		case when u.nodeid is null then 0
+			when u.nodeid = g.writer and g.writer_tli > 0 then g.writer_tli
+			else u.reportedtli end,
+		coalesce(c.gen, 0), coalesce(c.k, 0), coalesce(c.names, ''), g.lease_gen,
+		case when g.lease_gen % 2 = 0 then -1
+			when g.op_revoked and me.nodeid in (g.op_old_writer, g.writer) then 0
+			when me.nodeid = g.writer then g.lease_ms
+			else -1 end,
+		(select hashtextextended(string_agg(format('%s %s %s %s', o.nodeid, o.nodename,
+				o.nodehost, o.nodeport), ',' order by o.nodeid), 0)
+		   from pgautofailover.node o
+		  where o.formationid = me.formationid and o.groupid = me.groupid
+		    and (o.goalstate <> 'dropped' or o.nodeid = me.nodeid)),
+		me.candidatepriority, me.replicationquorum, me.formationid, me.groupid, me.nodename
+	  into goal, goal_seq, term, epoch, planned, target_lsn, upstream_id, upstream_host,
+		upstream_port, upstream_tli, gen, gen_k, names, lease_gen, lease_ms, peers_gen,
+		priority, quorum, formation, groupid, nodename
+	  from pgautofailover.node me
+	  join pgautofailover.nodegroup g
+		on g.formationid = me.formationid and g.groupid = me.groupid
+	 cross join pgautofailover.monitor m
+	  left join pgautofailover.node u on u.nodeid <> me.nodeid and u.nodeid =
+		case when me.goalstate = 'fast_forward' then g.op_source else g.writer end
+	  left join lateral (
+		select s.gen, s.k, s.names from pgautofailover.sync_config s
+		 where s.formationid = g.formationid and s.groupid = g.groupid
+		 order by s.gen desc limit 1) c on true
+	 where me.nodeid = node_id;
 end $$;
 
 -- The others of a node's group, for slots and pg_hba.conf.
