@@ -4,6 +4,9 @@
 . "$(dirname "$0")/tap.sh"
 cd "$(dirname "$0")/.." || exit 1
 
+rows=$(./autoctl help mdoc | grep -c '^\.Nm')
+ok "the program lists its $rows commands" test "$rows" -gt 20
+
 missing=$(./autoctl help mdoc | grep '^\.Nm' | while read -r line; do
 	grep -qxF "$line" man/autoctl.1 || echo "$line"
 done)

@@ -309,7 +309,7 @@ act_follow(struct sim *s, int h)
 		x->conf_upstream = x->act.upstream;
 		x->stream_retry_at = s->now;
 		x->act.phase = 2;
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		if (running(s, h) == SIM_FAILED)
 			return SIM_FAILED;
