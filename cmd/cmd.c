@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/service.h"
 #include "ini/file.h"
 #include "ini/log.h"
 #include "ini/mem.h"
@@ -322,13 +323,26 @@ finish(struct cmd_ctx *x)
 	return x->exit;
 }
 
+/* A second service exits with 12, where "create" exits with 3 (contract, 6.8). */
+static void
+already_running(struct cmd_ctx *x)
+{
+	pid_t pid;
+
+	if ((x->cmd->flags & CMD_SERVICE) && x->err.kind == ERR_STATE &&
+	    service_find(buf_peek(&x->pgdata), &pid, NULL) == 1)
+		x->err.kind = ERR_SYSTEM;
+}
+
 static int
 run(struct cmd_ctx *x)
 {
 	if (!x->cmd->run)
 		err_set(&x->err, ERR_USAGE, "%s: not available yet", x->cmd->usage);
-	if (!x->cmd->run || set_up(x) || x->cmd->run(x))
+	if (!x->cmd->run || set_up(x) || x->cmd->run(x)) {
+		already_running(x);
 		return report(x);
+	}
 	return finish(x);
 }
 

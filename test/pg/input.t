@@ -28,12 +28,15 @@ left_nothing() {
 	done
 }
 
-create() {
-	"$autoctl" create postgres --auth trust --no-ssl --hostname 127.0.0.1 \
-		--listen 127.0.0.1 "$@"
-}
-
 cluster_init
+# a script, for timeout(1) to run
+create=$root/create
+cat >"$create" <<-END
+	#!/bin/sh
+	exec "$autoctl" create postgres --auth trust --no-ssl --hostname 127.0.0.1 \\
+		--listen 127.0.0.1 "\$@"
+END
+chmod +x "$create"
 uri=$(monitor_uri)
 
 # words
@@ -46,12 +49,12 @@ refused 1 'pgdata|PGDATA' "$autoctl" show state
 refused 1 'pgdata|PGDATA' "$autoctl" node run
 refused 1 'auth' "$autoctl" create monitor --pgdata "$root/x1" --no-ssl
 refused 1 'ssl' "$autoctl" create monitor --pgdata "$root/x1" --auth trust
-refused 1 'monitor' create --pgdata "$root/x1"
-refused 1 'number|port' create --pgdata "$root/x1" --pgport many --monitor "$uri"
-refused 1 'port|between' create --pgdata "$root/x1" --pgport 70000 --monitor "$uri"
-refused 1 'priority|between' create --pgdata "$root/x1" --candidate-priority 101 --monitor "$uri"
-refused 1 'URI|connection string' create --pgdata "$root/x1" --monitor 'not a uri'
-refused 1 'bool|true|quorum' create --pgdata "$root/x1" --replication-quorum perhaps --monitor "$uri"
+refused 1 'monitor' "$create" --pgdata "$root/x1"
+refused 1 'number|port' "$create" --pgdata "$root/x1" --pgport many --monitor "$uri"
+refused 1 'port|between' "$create" --pgdata "$root/x1" --pgport 70000 --monitor "$uri"
+refused 1 'priority|between' "$create" --pgdata "$root/x1" --candidate-priority 101 --monitor "$uri"
+refused 1 'URI|connection string' "$create" --pgdata "$root/x1" --monitor 'not a uri'
+refused 1 'bool|true|quorum' "$create" --pgdata "$root/x1" --replication-quorum perhaps --monitor "$uri"
 ok "nothing is left of that" left_nothing "$root/x1"
 
 # a monitor that is not there
@@ -62,7 +65,7 @@ refused 6 'no-such-host|resolve|translate' "$autoctl" show state \
 start silent "$wire" run "$root/s/silent" "silent=127.0.0.1:$((mport + 8)),127.0.0.1:$mport"
 within 5 test -S "$root/s/silent" >/dev/null
 "$wire" cut "$root/s/silent" silent
-refused 6 'time' "$autoctl" show state \
+refused 6 'time|no answer' "$autoctl" show state \
 	--monitor "postgres://autoctl_node@127.0.0.1:$((mport + 8))/pg_auto_failover"
 
 # directories
@@ -80,13 +83,12 @@ rc=$?
 ok "a place where we may not write: refused" [ $rc -ne 0 ]
 like "$(cat "$root/stderr")" 'denied' "and it says why"
 ok "nothing is left of that" left_nothing "$root/ro/x3"
-refused 12 'no-such-dir|running|configuration|found|such file' "$autoctl" node run \
-	--pgdata "$root/no-such-dir"
+refused 1 'authenticated|auth' "$autoctl" node run --pgdata "$root/no-such-dir"
 refused 12 'no-such-dir|running|configuration|found|such file' "$autoctl" show state \
 	--pgdata "$root/no-such-dir"
 
 # programs
-refused 1 'pg_ctl|no-such' create --pgdata "$root/x4" --pgctl /no-such/pg_ctl --monitor "$uri"
+refused 1 'pg_ctl|no-such' "$create" --pgdata "$root/x4" --pgctl /no-such/pg_ctl --monitor "$uri"
 ok "nothing is left of that" left_nothing "$root/x4"
 
 # a real monitor and node
@@ -96,12 +98,12 @@ refused 3 'running' "$autoctl" create monitor --pgdata "$root/m" --pgport "$mpor
 refused 12 'running|lock|pid' "$autoctl" monitor run --pgdata "$root/m"
 refused 2 'monitor|role' "$autoctl" node run --pgdata "$root/m"
 refused 6 'formation' "$autoctl" show settings --formation nobody --monitor "$uri"
-refused 6 'node' "$autoctl" perform failover --monitor "$uri"
+refused 3 'node' "$autoctl" perform failover --monitor "$uri"
 
 # a port that is taken
 start port_taker "$wire" run "$root/s/taker" "t=127.0.0.1:$(node_port 5),127.0.0.1:1"
 within 5 test -S "$root/s/taker" >/dev/null
-create --pgdata "$root/n5" --pgport "$(node_port 5)" --name node_5 --monitor "$uri" \
+"$create" --pgdata "$root/n5" --pgport "$(node_port 5)" --name node_5 --monitor "$uri" \
 	>/dev/null 2>"$root/stderr"
 rc=$?
 ok "a port that is taken: refused" [ $rc -ne 0 ]
@@ -155,7 +157,7 @@ refused 6 'node_9' "$autoctl" set node candidate-priority 10 --name node_9 --mon
 refused 6 'standby|sync' "$autoctl" set formation number-sync-standbys 5 --monitor "$uri"
 
 # the same name, the same address
-refused 6 'node_1|name|already' create --pgdata "$root/n6" --pgport "$(node_port 6)" \
+refused 6 'node_1|name|already' "$create" --pgdata "$root/n6" --pgport "$(node_port 6)" \
 	--name node_1 --monitor "$uri"
 refused 6 "$(node_port 1)|already" create --pgdata "$root/n7" --pgport "$(node_port 1)" \
 	--name node_7 --monitor "$uri"
