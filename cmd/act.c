@@ -26,7 +26,6 @@
 #define FENCE_MS 500
 #define SYNC_MS 60000
 #define TARGET_MS 60000 /* for the tail of a planned handover; called off by its goal */
-#define FETCH_MS 600000
 
 /* -- telling -- */
 
@@ -485,7 +484,7 @@ act_fetch(struct act_job *job, struct act_message *done, struct err *e)
 	snprintf(from.host, sizeof from.host, "%s", r->upstream_host);
 	if (!is_running(job) && standby_start_alone(job->host, &at, e) == -1)
 		return -1;
-	if (standby_fetch(job->host, &from, r->target_lsn, FETCH_MS, &at, e) == -1)
+	if (standby_fetch(job->host, &from, r->target_lsn, &at, e) == -1)
 		return -1;
 	return promise(job, &at, e);
 }

@@ -21,6 +21,7 @@
 #define SETTLE_MS 10000 /* without progress */
 #define SETTLE_STEP_MS 10
 #define SURE_MS 30
+#define FETCH_IDLE_MS 10000
 
 /* -- let go -- */
 
@@ -338,12 +339,44 @@ standby_follow(const struct host *h, const struct conf_upstream *up, int tli,
 	return rc ? err_wrap(e, "follow %s:%d", up->host, up->port) : 0;
 }
 
+/* Until it is there, as long as anything comes. */
+static int
+wait_fetched(const struct host *h, uint64_t target, struct err *e)
+{
+	struct mono moved = clock_mono();
+	char have[STR_LSN_MAX], want[STR_LSN_MAX];
+	uint64_t at = 0, last = 0;
+	struct db d = { 0 };
+	int rc;
+
+	if (host_open(h, &d, 0, e))
+		return -1;
+	while ((rc = reached(&d, &at, e)) == 0 && at < target) {
+		struct mono now = clock_mono();
+
+		if (at != last)
+			moved = now;
+		last = at;
+		str_lsn_format(at, have);
+		if (!host_progress(h, "fetching WAL, at %s", have))
+			rc = err_set(e, ERR_SYSTEM, "given up on request");
+		else if (mono_between(moved, now) > FETCH_IDLE_MS)
+			rc = err_set(e, ERR_SYSTEM, "nothing comes after %s, wanted %s",
+			    have, str_lsn_format(target, want));
+		if (rc)
+			break;
+		clock_nap_ms(POLL_MS);
+	}
+	db_close(&d);
+	return rc;
+}
+
 int
 standby_fetch(const struct host *h, const struct conf_upstream *up, uint64_t target,
-    int64_t deadline_ms, struct host_position *p, struct err *e)
+    struct host_position *p, struct err *e)
 {
 	if (standby_source_slot(h, up, e) || point(h, up, e) ||
-	    standby_wait_lsn(h, target, deadline_ms, e))
+	    wait_fetched(h, target, e))
 		return err_wrap(e, "fetch from %s:%d", up->host, up->port);
 	return standby_detach(h, p, e);
 }

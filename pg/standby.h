@@ -109,11 +109,11 @@ int standby_copy(const struct host *, const struct standby_join *,
     const struct standby_source *, struct err *) __attribute__((warn_unused_result));
 
 /*
- * Fetch WAL from a peer that need not be a primary, up to target; then let go of it.
- * Running standby only.
+ * Fetch WAL from a peer that need not be a primary, up to target, as long as some comes;
+ * then let go of it. Running standby only.
  */
 int standby_fetch(const struct host *, const struct conf_upstream *, uint64_t target,
-    int64_t deadline_ms, struct host_position *, struct err *);
+    struct host_position *, struct err *) __attribute__((warn_unused_result));
 
 /* For standby_join.c: the tools of Postgres, with their progress; what makes a copied or
  * rewound directory this node's own; the marks around the time when it is neither. */
