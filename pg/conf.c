@@ -278,13 +278,20 @@ conf_main(const struct host *h, struct err *e)
 
 /* -- whom to follow -- */
 
+/* Quotes only where they are needed: they are doubled again in the file. */
+static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789_-./:";
+
 static void
 word(struct buf *b, const char *keyword, const char *value)
 {
 	if (str_empty(value))
 		return;
 	buf_printf(b, "%s%s=", buf_len(b) ? " " : "", keyword);
-	buf_conninfo(b, value);
+	if (value[strspn(value, plain)] == '\0')
+		buf_str(b, value);
+	else
+		buf_conninfo(b, value);
 }
 
 void

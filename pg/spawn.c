@@ -305,8 +305,8 @@ spawn_run(const struct spawn *s, struct err *e)
 	if (begin(&r, e))
 		return -1;
 	finished = attend(&r);
-	if (!finished)
-		kill(-r.pid, SIGKILL);
+	/* what it started goes with it; not reaped yet, so the number is still its own */
+	kill(-r.pid, SIGKILL);
 	reap(r.pid, &r.status);
 	line_done(&r);
 	rc = verdict(&r, finished, e);
