@@ -398,7 +398,7 @@ node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f
 	       if_true(frozen && facts_guard(FSM_GUARD_FROZEN_UNTIL_SEEN), FACT_FROZEN) |
 	       if_true(aside, FACT_ASIDE) | if_true(facts_stopped(g, n), FACT_STOPPED) |
 	       if_true(facts_promised(g, n), FACT_PROMISED) | if_true(spent, FACT_SPENT) |
-	       if_true(is_listed(g, n->id), FACT_LISTED) |
+	       if_true(f->members > 0 && is_listed(g, n->id), FACT_LISTED) |
 	       if_true(n->reported != n->goal && !fsm_edge(n->reported, n->goal),
 		   FACT_NO_WAY) |
 	       if_true(!n->lost || facts_due(&f->wake_ms, n->state_age_ms, HOLD_MS),
