@@ -216,10 +216,15 @@ leave(struct client *c, const char *why)
 	}
 	PQfinish(c->pg);
 	c->pg = NULL;
-	if (!c->scout && w.writable >= 0 && w.writable != c->target)
+	if (!c->scout && w.writable >= 0 && w.writable != c->target) {
 		c->target = w.writable;
-	else
+	} else {
+		/* what was known of this one is no longer true: it must not draw all back
+		 */
+		if (w.writable == c->target)
+			w.writable = -1;
 		c->target = (c->target + 1) % w.targets;
+	}
 	enter(c, AWAY, RETRY_MS);
 }
 
