@@ -112,7 +112,7 @@ kill "$(pid_of port_taker)"
 
 ok "a node runs" node_up 1
 ok "it is single" wait_state 1 single 30
-refused 12 'running|lock|pid' "$autoctl" node run --pgdata "$root/n1"
+refused 12 'served already' "$autoctl" node run --pgdata "$root/n1"
 pid=$(pid_of node_1)
 ok "the first service goes on" alive "$pid"
 refused 2 'role|keeper|node' "$autoctl" monitor run --pgdata "$root/n1"
@@ -159,7 +159,7 @@ refused 6 'standby|sync' "$autoctl" set formation number-sync-standbys 5 --monit
 # the same name, the same address
 refused 6 'node_1|name|already' "$create" --pgdata "$root/n6" --pgport "$(node_port 6)" \
 	--name node_1 --monitor "$uri"
-refused 6 "$(node_port 1)|already" create --pgdata "$root/n7" --pgport "$(node_port 1)" \
+refused 3 "$(node_port 1)|in use" "$create" --pgdata "$root/n7" --pgport "$(node_port 1)" \
 	--name node_7 --monitor "$uri"
 is "$(monitor_sql "select string_agg(nodename, ' ') from pgautofailover.node")" node_1 \
 	"no node is registered by that"
