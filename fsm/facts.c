@@ -198,17 +198,28 @@ facts_promised(const struct fsm_group *g, const struct fsm_node *n)
 	return g->op.kind != FSM_OP_NONE && n->promise_term >= since;
 }
 
+static bool
+is_running(const struct fsm_op *op, int64_t writer)
+{
+	return op->kind != FSM_OP_NONE && !(op->candidate && op->candidate == writer);
+}
+
+/* Since when a stop counts: in an operation, from its beginning on. */
+static int64_t
+stops_since(const struct fsm_group *g)
+{
+	if (!facts_guard(FSM_GUARD_STOPS_OF_THIS_OP))
+		return 1;
+	return is_running(&g->op, g->writer) ? g->op.since : g->term;
+}
+
 bool
 facts_stopped(const struct fsm_group *g, const struct fsm_node *n)
 {
-	int64_t since = g->term;
-
 	if (n->goal == FSM_DROPPED &&
 	    (n->reported == FSM_DROPPED || !facts_guard(FSM_GUARD_REMOVED_STOPS)))
 		return true;
-	if (g->op.kind != FSM_OP_NONE)
-		since = g->op.since;
-	return n->stopped_term >= (facts_guard(FSM_GUARD_STOPS_OF_THIS_OP) ? since : 1);
+	return n->stopped_term >= stops_since(g);
 }
 
 bool
@@ -561,8 +572,7 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	const struct fsm_node *w = f->writer < 0 ? NULL : &g->node[f->writer];
 	bool sync = facts_class_sync(g);
 	bool finite = g->lease_gen % 2;
-	bool can_replace =
-	    sync || !w || facts_fresh(w) || (finite && w->lease_gen == g->lease_gen);
+	bool revocable = sync || !w || (finite && w->lease_gen == g->lease_gen);
 
 	if (w)
 		f->desired = desired(g, f, c);
@@ -578,8 +588,8 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	       if_true(g->dirty, GROUP_DIRTY) |
 	       if_true(w && f->desired != w->reported, GROUP_CHANGE) |
 	       if_true(c->successor, GROUP_SUCCESSOR) |
-	       if_true(c->elector, GROUP_ELECTOR) |
-	       if_true(can_replace, GROUP_REPLACEABLE) |
+	       if_true(c->elector, GROUP_ELECTOR) | if_true(revocable, GROUP_REVOCABLE) |
+	       if_true(revocable || facts_fresh(w), GROUP_REPLACEABLE) |
 	       if_true(f->members > 2 || c->insufficient, GROUP_NEEDS_VOTE) |
 	       if_true(c->data || (w && facts_member(w)), GROUP_OTHER_DATA) |
 	       if_true(c->waiting, GROUP_WAITING);

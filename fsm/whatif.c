@@ -11,8 +11,9 @@
 
 #define ROUNDS_MAX 400 /* decisions that change something */
 #define LOOK_MS 1000   /* at least every second */
-#define PATIENCE 10000 /* on top of all timers in a row, until nothing more is expected  \
-			*/
+#define PATIENCE                                                                         \
+	10000 /* on top of all timers in a row, until nothing more is expected           \
+	       */
 
 struct world {
 	struct fsm_group g;
