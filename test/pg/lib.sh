@@ -284,6 +284,13 @@ wait_settled() {
 	within "$2" settled "$1"
 }
 
+# The monitor hears from all nodes and finds them well: after it was away its tables still
+# say what was.
+heard() {
+	[ "$(monitor_sql "select count(*) = count(*) filter (where health = 1 and
+		reporttime > now() - interval '2 s') from pgautofailover.node")" = t ]
+}
+
 # holds SECONDS COMMAND... : it succeeds each time it is asked in this time.
 holds() {
 	clock

@@ -15,6 +15,7 @@ fails "commands say that they cannot reach it" 6 timeout 30 "$autoctl" perform s
 	--monitor "$(monitor_uri)"
 event monitor_back
 ok "the monitor is started" monitor_up
+ok "it hears from both nodes" within 10 heard
 ok "all is well" wait_pair 1 2 20
 ok "no gap while it was away" gap_below monitor_away 1000
 ok "no gap when it came back" gap_below monitor_back 1000
