@@ -26,7 +26,6 @@
 #include "ini/ban.h"
 
 #define PROGRAM_MS 15000
-#define INITDB_MS 300000
 #define MAJOR_MIN 13
 
 /* The length of a shutdown checkpoint record, from its start to its end; the record that
@@ -240,22 +239,27 @@ setup_find(struct host *h, struct err *e)
 
 /* -- the data directory -- */
 
+/* Also when there is only what an interrupted setup_initdb of ours has left. */
 static int
 directory_empty(const char *path, struct err *e)
 {
 	DIR *d = opendir(path);
 	struct dirent *entry;
 	int empty = 1;
+	bool ours = false;
 
 	if (!d)
 		return err_sys(e, "read %s", path);
-	while ((entry = readdir(d)))
+	while ((entry = readdir(d))) {
+		if (strcmp(entry->d_name, SETUP_UNFINISHED) == 0)
+			ours = true;
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
 		    strcmp(entry->d_name, "lost+found") &&
 		    strcmp(entry->d_name, "autoctl.backup")) /* of a cut off copy */
 			empty = 0;
+	}
 	closedir(d);
-	return empty;
+	return empty || ours;
 }
 
 int
@@ -278,62 +282,11 @@ setup_state(const struct host *h, enum setup_state *state, struct err *e)
 		return -1;
 	control = xasprintf("%s/global/pg_control", h->pgdata);
 	postmaster_find(h, &pm);
-	*state = empty                   ? SETUP_EMPTY
-		 : !file_exists(control) ? SETUP_FOREIGN
-		 : pm.pid                ? SETUP_RUNNING
-					 : SETUP_CLUSTER;
+	*state = file_exists(control) ? (pm.pid ? SETUP_RUNNING : SETUP_CLUSTER)
+		 : empty              ? SETUP_EMPTY
+				      : SETUP_FOREIGN;
 	free(control);
 	return 0;
-}
-
-/* Without a language initdb would make the encoding SQL_ASCII, which keeps any bytes. */
-static bool
-plain_locale(void)
-{
-	const char *names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
-
-	for (size_t i = 0; i < 3; i++) {
-		const char *v = getenv(names[i]);
-
-		if (!str_empty(v))
-			return strcmp(v, "C") == 0 || strcmp(v, "POSIX") == 0;
-	}
-	return true;
-}
-
-static int
-refuse_initdb(const struct host *h, enum setup_state state, struct err *e)
-{
-	if (state == SETUP_FOREIGN)
-		return err_set(e, ERR_STATE,
-		    "%s is not empty and is not a Postgres cluster", h->pgdata);
-	return err_set(e, ERR_STATE, "%s has a cluster already", h->pgdata);
-}
-
-int
-setup_initdb(const struct host *h, struct err *e)
-{
-	struct buf program = { 0 };
-	const char *argv[] = { NULL, "--pgdata", h->pgdata, "--username", h->osuser,
-		"--auth", "trust", plain_locale() ? "--encoding=UTF8" : NULL, NULL };
-	struct spawn s = { .argv = argv, .deadline_ms = INITDB_MS };
-	struct buf out = { 0 };
-	enum setup_state state;
-	int rc;
-
-	if (setup_state(h, &state, e))
-		return -1;
-	if (state != SETUP_MISSING && state != SETUP_EMPTY)
-		return refuse_initdb(h, state, e);
-	if (file_mkdir(h->pgdata, 0700, e))
-		return -1;
-	setup_program(h, "initdb", &program);
-	argv[0] = buf_peek(&program);
-	s.out = &out; /* not worth showing */
-	rc = spawn_run(&s, e);
-	buf_drop(&program);
-	buf_drop(&out);
-	return rc ? err_wrap(e, "initdb %s", h->pgdata) : 0;
 }
 
 int

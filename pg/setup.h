@@ -31,10 +31,14 @@ enum setup_state {
 int setup_state(const struct host *, enum setup_state *, struct err *)
     __attribute__((warn_unused_result));
 
+/* Where setup_initdb builds: a directory in PGDATA, gone when the cluster is complete. */
+#define SETUP_UNFINISHED ".autoctl-initdb"
+
 /*
  * A new cluster in an empty or missing directory; refuses any other. Local and loopback
  * connections are trusted, others have no rule yet; settings and pg_hba.conf are the
- * business of conf.h and hba.h.
+ * business of conf.h and hba.h. Interrupted anywhere, it leaves what setup_state
+ * still calls empty, and what the next call clears away.
  */
 int setup_initdb(const struct host *, struct err *) __attribute__((warn_unused_result));
 

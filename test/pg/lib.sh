@@ -190,7 +190,7 @@ node_start() {
 	start "node_$1" "$autoctl" node run --pgdata "$root/n$1"
 }
 
-# node_up N [OPTION...] : create and run; returns when the keeper runs, not later.
+# node_up N [OPTION...] : create and run; returns when its Postgres answers.
 node_up() {
 	nu_n=$1
 	[ -z "$wired" ] || node_wire "$nu_n"
@@ -201,6 +201,7 @@ node_up() {
 	}
 	frugal "$root/n$nu_n"
 	node_start "$nu_n"
+	within 30 answers "$nu_n"
 }
 
 # stop_node N [TERM|INT|QUIT] : ask its keeper to stop, and see it gone.
@@ -234,6 +235,10 @@ monitor_sql() {
 # sql N 'query' : on node N itself, past any relay.
 sql() {
 	psql_at "$(node_port "$1")" postgres -c "$2"
+}
+
+answers() {
+	sql "$1" 'select 1'
 }
 
 # "reported assigned" of node N.
