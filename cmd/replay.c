@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/steps.h"
 #include "fsm/snapshot.h"
 #include "ini/file.h"
 
@@ -19,39 +20,25 @@ struct replay {
 	struct buf out;
 };
 
-static const char *
-name_of(const struct fsm_group *g, int64_t node)
-{
-	const struct fsm_node *n = fsm_node_peek(g, node);
-
-	return n ? n->name : "-";
-}
-
-static void
-step_text(
-    struct buf *b, const char *mark, const struct fsm_group *g, const struct fsm_step *s)
-{
-	buf_printf(b, "%s rule %d, %s: ", mark, s->rule, name_of(g, s->node));
-	if (s->from != s->to)
-		buf_printf(
-		    b, "%s -> %s: ", fsm_state_name(s->from), fsm_state_name(s->to));
-	buf_printf(b, "%s\n", s->text);
-}
-
 static void
 steps_json(struct buf *b, const struct fsm_group *g, const struct fsm_step *s, int nsteps)
 {
 	buf_char(b, '[');
-	for (int i = 0; i < nsteps; i++, s++) {
-		buf_printf(b, "%s{\"rule\": %d, \"node_id\": %" PRId64 ", \"node\": ",
-		    i ? ", " : "", s->rule, s->node);
-		buf_json(b, name_of(g, s->node));
-		buf_printf(b, ", \"from\": \"%s\", \"to\": \"%s\", \"why\": ",
-		    fsm_state_name(s->from), fsm_state_name(s->to));
-		buf_json(b, s->text);
+	for (int i = 0; i < nsteps; i++) {
+		buf_str(b, i ? ", {" : "{");
+		show_step_json(b, g, &s[i]);
 		buf_char(b, '}');
 	}
 	buf_char(b, ']');
+}
+
+static void
+step_line(
+    struct buf *b, const char *mark, const struct fsm_group *g, const struct fsm_step *s)
+{
+	buf_printf(b, "%s ", mark);
+	show_step_text(b, g, s);
+	buf_char(b, '\n');
 }
 
 /* NULL when it is the same decision, else in what it is another one. */
@@ -88,9 +75,9 @@ show_text(struct replay *p, const struct fsm_record *r, const struct fsm_plan *p
 			   : "the same",
 	    r->ndecisions && other ? other : "");
 	for (int i = 0; other && i < r->nsteps; i++)
-		step_text(&p->out, "  was:", g, &r->step[i]);
+		step_line(&p->out, "  was:", g, &r->step[i]);
 	for (int i = 0; i < plan->nsteps; i++)
-		step_text(&p->out, other ? "  is: " : "  ", g, &plan->step[i]);
+		step_line(&p->out, other ? "  is: " : "  ", g, &plan->step[i]);
 }
 
 static void

@@ -121,6 +121,7 @@ const struct cmd cmd_table[] = {
 { "show file", cmd_show_file, CMD_PGDATA | CMD_CONFIG, "the files of a node or a monitor", "pgdata all config state init pid contents json" },
 { "show fsm", cmd_show_fsm, 0, "the state machine: states, edges, rules", "json dot mermaid tsv mdoc" },
 
+{ "explain", cmd_explain, CMD_MONITOR, "why nothing happens, what is awaited from whom", REMOTE " group if-lost json" },
 { "fsm replay <file>", cmd_fsm_replay, 0, "decide recorded snapshots again, compare", "json" },
 
 { "perform failover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
