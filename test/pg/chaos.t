@@ -33,11 +33,6 @@ freeze() {
 	kill "-$2" "$(pid_of "node_$1")"
 }
 
-kill_monitor() {
-	kill -KILL $(family_of "$(pid_of monitor)") $(processes_in "$root/m") 2>/dev/null
-	within 10 gone "$(pid_of monitor)"
-}
-
 # Wait as long as the dice say, so that trouble meets what earlier trouble began.
 linger() {
 	roll 30

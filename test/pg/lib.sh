@@ -412,6 +412,23 @@ no_process() {
 	done
 }
 
+# The monitor's process and its Postgres, all at once.
+kill_monitor() {
+	kill -KILL $(monitor_processes) 2>/dev/null
+	within 10 monitor_dead
+}
+
+monitor_processes() {
+	family_of "$(pid_of monitor)"
+	processes_in "$root/m"
+}
+
+monitor_dead() {
+	for md in $(monitor_processes); do
+		! alive "$md" || return 1
+	done
+}
+
 restart_host() {
 	node_start "$1"
 }

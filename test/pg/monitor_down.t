@@ -23,8 +23,7 @@ ok "a switchover works" perform switchover
 ok "node 2 is primary" wait_pair 2 1 30
 
 event monitor_killed
-kill -KILL $(family_of "$(pid_of monitor)") $(processes_in "$root/m")
-ok "every process of the monitor is killed" within 10 gone "$(pid_of monitor)"
+ok "every process of the monitor is killed" kill_monitor
 ok "writes go on" holds 5 within 2 writing
 ok "no gap" gap_below monitor_killed 1000
 
