@@ -131,7 +131,7 @@ settings(struct cmd_ctx *x)
 /* -- the instance -- */
 
 int
-monitor_home_init(struct monitor_home *h, const struct config *c, struct err *e)
+monitor_home_init(struct monitor_home *h, struct config *c, struct err *e)
 {
 	*h = (struct monitor_home){ .cfg = c, .embedded = str_empty(c->dburi) };
 	if (!h->embedded)
@@ -200,6 +200,39 @@ monitor_home_make(struct monitor_home *h, struct err *e)
 	if (!str_eq(h->cfg->hba_level, "skip") && hba_monitor(&h->host, e) < 0)
 		return -1;
 	return 0;
+}
+
+static void
+log_change(void *arg, const struct config_key *k, enum config_outcome outcome,
+    const char *before, const char *after)
+{
+	static const char *const text[] = { "", ", after the next start",
+		", refused: decided when the monitor was created" };
+
+	(void)arg;
+	log_at(outcome == CONFIG_APPLIED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	    "%s.%s: \"%s\" -> \"%s\"%s", k->section, k->name, before, after,
+	    text[outcome]);
+}
+
+int
+monitor_home_reload(struct monitor_home *h, struct err *e)
+{
+	struct buf path = { 0 };
+	struct config fresh;
+	int rc;
+
+	if (config_path(h->cfg->pgdata, CONFIG_FILE_CFG, &path, e))
+		return -1;
+	rc = config_load(&fresh, buf_peek(&path), e);
+	buf_drop(&path);
+	if (rc)
+		return -1;
+	rc = config_reload(h->cfg, &fresh, log_change, NULL, e);
+	config_drop(&fresh);
+	if (rc < 0 || !h->embedded)
+		return rc < 0 ? -1 : 0;
+	return monitor_home_make(h, e) || postmaster_hup(&h->host, e) ? -1 : 0;
 }
 
 /* -- the database -- */

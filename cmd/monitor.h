@@ -15,15 +15,19 @@ struct err;
 
 /* The database the monitor works on: an instance of our own, or one that is there. */
 struct monitor_home {
-	const struct config *cfg;
+	struct config *cfg;
 	bool embedded;
 	struct host host; /* embedded only */
 };
 
 /* Everything that can be made without a running Postgres: cluster, settings, rules. */
-int monitor_home_init(struct monitor_home *, const struct config *, struct err *)
+int monitor_home_init(struct monitor_home *, struct config *, struct err *)
     __attribute__((warn_unused_result));
 int monitor_home_make(struct monitor_home *, struct err *)
+    __attribute__((warn_unused_result));
+
+/* Take over what has changed in the file of settings, and hand it to Postgres. */
+int monitor_home_reload(struct monitor_home *, struct err *)
     __attribute__((warn_unused_result));
 
 /* Roles, database, schema. Embedded: Postgres runs. ERR_MONITOR when the database is a

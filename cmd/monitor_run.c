@@ -678,8 +678,8 @@ housekeeping(struct monitor *m, struct err *e)
 		return -1;
 	if (!m->epoch)
 		return 0;
-	if (store_settings(&m->db, &m->settings, e) || list_groups(m, e) ||
-	    read_snapshots(m, e))
+	if (store_settings(&m->db, &m->settings, e) || store_expire(&m->db, e) ||
+	    list_groups(m, e) || read_snapshots(m, e))
 		return -1;
 	for (size_t i = 0; i < m->neyes; i++)
 		m->eyes[i]->present = false;
@@ -818,8 +818,7 @@ reload(struct monitor *m)
 	m->service->reload = false;
 	log_info("reloading the settings");
 	m->list_at = clock_mono();
-	if (m->home->embedded &&
-	    (monitor_home_make(m->home, &e) || postmaster_hup(&m->home->host, &e)))
+	if (monitor_home_reload(m->home, &e))
 		log_err(LOG_LEVEL_ERROR, &e);
 }
 

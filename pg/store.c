@@ -250,7 +250,7 @@ store_groups(struct db *d, struct rows *r, struct err *e)
 	" q.requestid, q.kind as request, q.nodeid as request_node, q.allow_loss, q.force" \
 	" from pgautofailover.nodegroup g join pgautofailover.formation f using (formationid)" \
 	" left join lateral (select * from pgautofailover.request q where q.outcome is null" \
-	"  and q.formationid = g.formationid and q.groupid = g.groupid order by requestid limit 1)" \
+	"  and q.asked_at > now() - interval '1 min' and q.formationid = g.formationid and q.groupid = g.groupid order by requestid limit 1)" \
 	"  q on true" \
 	" where g.formationid = $1 and g.groupid = $2"
 /* clang-format on */
@@ -917,6 +917,17 @@ store_explain(struct db *d, const struct store_group *s, const char *text, struc
 	    &p, e);
 }
 
+int
+store_expire(struct db *d, struct err *e)
+{
+	return db_run(d, e,
+	    "update pgautofailover.request set outcome = 'refused', sqlstate = '57014',"
+	    " message = 'too old: no monitor process was there to decide it', decided_at "
+	    "= now()"
+	    " where outcome is null and asked_at < now() - interval '1 min'",
+	    DB_END);
+}
+
 /* -- for commands -- */
 
 int
@@ -963,9 +974,32 @@ refusal(const struct store_outcome *o, struct err *e)
 	return -1;
 }
 
-/* Notifications are hints, some of them not for us: the row decides. They stay readable
- * for the caller only as far as they are of other channels, so look often, not at each.
- */
+static int
+withdraw(struct db *d, struct store_outcome *o, struct err *e)
+{
+	struct params p = { 0 };
+	struct rows r = { 0 };
+	struct row row;
+	bool late;
+	int rc;
+
+	add_i64(&p, o->id);
+	if (run(d, &r, "select pgautofailover.withdraw_request($1) as v", &p, e))
+		return -1;
+	row = row_at(&r, 0);
+	late = row_bool(&row, "v");
+	rows_drop(&r);
+	rc = read_outcome(d, o, e);
+	if (rc < 0)
+		return -1;
+	if (!late && rc)
+		return refusal(o, e);
+	err_set(e, ERR_SYSTEM, "the monitor has not decided within %d s",
+	    STORE_DECIDE_MS / 1000);
+	return err_hint(e, "Is the monitor process running? The request is withdrawn.");
+}
+
+/* Notifications are hints: the row decides. They are left for the caller to take. */
 static int
 await(struct db *d, struct store_outcome *o, struct err *e)
 {
@@ -978,11 +1012,8 @@ await(struct db *d, struct store_outcome *o, struct err *e)
 			return -1;
 		if (rc)
 			return refusal(o, e);
-		if (mono_reached(clock_mono(), deadline)) {
-			err_set(e, ERR_SYSTEM, "the monitor has not decided within %d s",
-			    STORE_DECIDE_MS / 1000);
-			return err_hint(e, "Is the monitor process running?");
-		}
+		if (mono_reached(clock_mono(), deadline))
+			return withdraw(d, o, e);
 		if (db_wait_readable(d, 100, e) < 0)
 			return -1;
 	}

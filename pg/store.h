@@ -25,8 +25,8 @@ struct store_outcome {
  * Call an operator function ("select pgautofailover.perform_failover($1, $2)") and wait
  * until the monitor has decided the request it made. The monitor decides, it does not
  * finish: watch the channel "state" for that. When the time is over: ERR_SYSTEM, with the
- * hint that no monitor process may be running. A refusal is ERR_MONITOR with its
- * sqlstate. Parameters as in db_query; rows may be NULL.
+ * hint that no monitor process may be running, and the request is withdrawn. A refusal is
+ * ERR_MONITOR with its sqlstate. Parameters as in db_query; rows may be NULL.
  */
 int store_submit(struct db *, struct err *, struct store_outcome *, const char *sql, ...)
     __attribute__((warn_unused_result));
@@ -106,6 +106,9 @@ int store_write(struct db *, const struct store_group *before, const struct fsm_
 /* A node's health as the probes see it: 1 good, 0 bad; an event when it changes. */
 int store_health(struct db *, int64_t node, int health, struct err *)
     __attribute__((warn_unused_result));
+
+/* Refuse requests that were made while nobody was there to decide them. */
+int store_expire(struct db *, struct err *) __attribute__((warn_unused_result));
 
 /* Why nothing happens, for people to read. */
 int store_explain(struct db *, const struct store_group *, const char *text, struct err *)

@@ -32,6 +32,18 @@ begin
 	perform pgautofailover.wake(formation_id, group_id);
 end $$;
 
+-- By whoever asked and does not want to wait any longer: nothing may happen later that
+-- nobody expects any more. False: it has been decided.
+create function pgautofailover.withdraw_request(request_id bigint) returns bool
+	language plpgsql strict security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	perform pgautofailover.check_operator();
+	update pgautofailover.request set outcome = 'refused', sqlstate = '57014',
+		message = 'withdrawn: it was not decided in time', decided_at = now()
+	 where requestid = request_id and outcome is null;
+	return found;
+end $$;
+
 create function pgautofailover.no_request() returns void
 	language sql set search_path = pg_catalog, pg_temp as $$
 	select set_config('pgautofailover.request', '', false)

@@ -105,6 +105,11 @@ is "$(sqlstate "select goal from pgautofailover.keeper_report(4711, 0, 0, 'init'
 	false, 1, '0/0', 0, 0, '0/0', 0, '0/0', 0, 0, 0, false, 'none', 0, 0, '', '', '', '', '[]')")" \
 	42704 "nobody cannot report"
 
+# settings change while it runs
+"$autoctl" config set ssl.sslmode require --pgdata "$root/m" >/dev/null
+kill -HUP "$(pid_of monitor)"
+ok "SIGHUP: it says what has changed" within 5 log_says monitor 'ssl.sslmode: "prefer" -> "require"'
+
 # who may what
 is "$(sqlstate "update pgautofailover.node set goalstate = 'primary'")" 42501 \
 	"a node cannot write to the tables"
@@ -145,6 +150,23 @@ ok "a new process decides" within 10 epoch_is $((e + 1))
 is "$(mpm)" "$pm" "and has adopted the same Postgres"
 kill -KILL "$pm" && within 5 gone "$pm"
 ok "Postgres is killed, and comes back" within 15 eval '[ "$(mpm)" -gt 0 ] && epoch_is $((e + 2))'
+
+# a request that nobody decides
+kill -STOP "$(pid_of monitor)"
+"$autoctl" drop node --name node_b --monitor "$(monitor_uri)" >"$root/out" 2>&1
+is "$?" 12 "the process stands still: a command does not wait for ever"
+like "$(cat "$root/out")" 'not decided.*15 s' "and says so"
+is "$(monitor_sql "select outcome from pgautofailover.request where kind = 'remove'")" refused \
+	"what it asked for is withdrawn"
+monitor_sql "insert into pgautofailover.request (formationid, groupid, kind, nodeid, asked_at)
+	values ('default', 0, 'remove', $n1, now() - interval '2 min')" >/dev/null
+kill -CONT "$(pid_of monitor)"
+old_request() {
+	[ "$(monitor_sql "select outcome from pgautofailover.request
+		where asked_at < now() - interval '1 min'")" = "$1" ]
+}
+ok "what was asked long ago is not done now" within 5 old_request refused
+is "$(monitor_sql 'select count(*) from pgautofailover.node')" 2 "the nodes are all there"
 
 # ---- two of them ----
 
