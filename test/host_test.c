@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,6 +87,7 @@ give_up_all(void)
 /* -- asking -- */
 
 static char answer[8192];
+static int64_t patience_ms = 10000;
 
 /* One value from a server; "" for none, the error in words when it fails. */
 static const char *
@@ -97,7 +99,7 @@ ask_as(const struct server *s, const char *options, const char *sql)
 		.user = s->h.osuser,
 		.application_name = "stranger",
 		.options = options,
-		.statement_ms = 10000 };
+		.statement_ms = patience_ms };
 	struct err own = { 0 };
 	struct db d = { 0 };
 	struct rows r = { 0 };
@@ -120,6 +122,16 @@ static const char *
 ask(const struct server *s, const char *sql)
 {
 	return ask_as(s, NULL, sql);
+}
+
+/* A commit that nobody may acknowledge: does it hang? */
+static bool
+commit_waits(const struct server *s)
+{
+	patience_ms = 1000;
+	ask(s, "insert into public.t values (4) returning 1 as x");
+	patience_ms = 10000;
+	return str_starts(answer, "error: ");
 }
 
 /* Until the answer is this one, for 20 s. */
@@ -314,9 +326,7 @@ test_sync(void)
 	    "quorum", "the standby counts");
 	OK(host_sync(&n1.h, "ANY 1 (nobody)", 1, 700, &e) && e.kind == ERR_SYSTEM,
 	    "a standby that is not there is missed: %s", e.msg);
-	OK(str_starts(
-	       ask(&n1, "insert into public.t values (1) returning 1 as x"), "error: "),
-	    "and commits wait");
+	OK(commit_waits(&n1), "and commits wait");
 	WORKS(host_sync(&n1.h, "", 0, 5000, &e), "it is turned off");
 	IS_STR(ask(&n1, "insert into public.t values (2) returning 1 as x"), "1",
 	    "and commits do not wait");
@@ -342,9 +352,7 @@ test_detach(void)
 	began = clock_mono().ms;
 	WORKS(standby_detach(&n2.h, &p, &e), "it lets go");
 	tap_note("in %lld ms", (long long)(clock_mono().ms - began));
-	OK(str_starts(
-	       ask(&n1, "insert into public.t values (4) returning 1 as x"), "error: "),
-	    "and acknowledges nothing more");
+	OK(commit_waits(&n1), "and acknowledges nothing more");
 	WORKS(host_position(&n2.h, &again, &e), "its position");
 	OK(p.lsn && again.lsn == p.lsn && again.tli == p.tli && p.tli == 1,
 	    "is exact and stays");
@@ -732,6 +740,114 @@ test_foreign(void)
 	stop(&other, POSTMASTER_KILL);
 }
 
+/* Both were promoted from the same timeline: the same number, two histories. */
+static void
+test_twins(void)
+{
+	struct host_position p;
+	enum standby_way way = STANDBY_FOLLOW;
+	int tli1, tli2;
+
+	tap_note("two timelines with the same number");
+	WORKS(standby_detach(&n2.h, &p, &e), "the standby lets go");
+	WORKS(postmaster_promote(&n2.h, 0, &tli2, &e), "and is promoted");
+	ask(&n2, "insert into public.t values (100888) returning 1 as x");
+	WORKS(conf_signal_write(&n1.h, &e), "the primary becomes a standby");
+	stop(&n1, POSTMASTER_FAST);
+	WORKS(standby_start_alone(&n1.h, &p, &e), "of nobody");
+	ask(&n1, "select 1 as x");
+	WORKS(postmaster_promote(&n1.h, 0, &tli1, &e), "and is promoted, too");
+	WORKS(conf_standby_clear(&n1.h, &e), "it follows nobody");
+	IS_INT(tli1, tli2, "to the same timeline");
+	ask(&n1, "insert into public.t select i from generate_series(1, 1000) i");
+	WORKS(join(&n2, &n1, &way), "one joins the other");
+	IS_INT(way, STANDBY_COPY, "by a copy");
+	IS_STR(ask(&n2, "select count(*) as x from public.t where i = 100888"), "0",
+	    "without what was its own");
+}
+
+static void
+test_no_hints(void)
+{
+	struct host_position p;
+	enum standby_way way = STANDBY_FOLLOW;
+	int tli;
+
+	tap_note("a rewind that cannot be");
+	WORKS(standby_detach(&n2.h, &p, &e), "the standby lets go");
+	append(&n2, "wal_log_hints = off\n");
+	stop(&n2, POSTMASTER_FAST);
+	WORKS(standby_start_alone(&n2.h, &p, &e), "it runs without wal_log_hints");
+	WORKS(postmaster_promote(&n2.h, 0, &tli, &e), "and is promoted");
+	ask(&n2, "insert into public.t values (100999) returning 1 as x");
+	WORKS(join(&n2, &n1, &way), "it joins");
+	IS_INT(way, STANDBY_COPY, "by a copy");
+	IS_STR(ask(&n2, "select count(*) as x from public.t where i = 100999"), "0",
+	    "without what was its own");
+}
+
+/* The parent is not writable, as that of a mount point. */
+static void
+test_mount_point(void)
+{
+	struct server s;
+	enum standby_way way = STANDBY_FOLLOW;
+	char *parent = xasprintf("%s/n4", scratch);
+	char *left[2];
+
+	tap_note("a data directory that cannot be renamed");
+	server_init(&s, "n4/data", n1.cfg.port + 3, 4);
+	left[0] = xasprintf("%s/autoctl.backup", s.h.pgdata);
+	left[1] = xasprintf("%s/autoctl.replaced", s.h.pgdata);
+	WORKS(setup_find(&s.h, &e), "programs");
+	WORKS(file_mkdir(s.h.pgdata, 0700, &e), "an empty directory");
+	if (chmod(parent, 0500))
+		die("chmod");
+	for (int i = 0; i < 2; i++) {
+		WORKS(join(&s, &n1, &way), i ? "it joins again" : "it joins");
+		IS_INT(way, STANDBY_COPY, "by a copy");
+		stop(&s, POSTMASTER_FAST);
+		OK(!file_exists(left[0]) && !file_exists(left[1]),
+		    "nothing is left over");
+		OK(!setup_marked(&s.h), "the mark is gone");
+		if (i == 0)
+			WORKS(setup_mark(&s.h, true, &e), "half made");
+	}
+	WORKS(chmod(parent, 0700), "swept");
+	ask(&n1,
+	    "select pg_catalog.pg_drop_replication_slot('pgautofailover_standby_4')");
+	config_drop(&s.cfg);
+	free(parent);
+	free(left[0]);
+	free(left[1]);
+}
+
+static void
+test_stale(void)
+{
+	struct postmaster_stop how = { .mode = POSTMASTER_FAST, .deadline_ms = 300 };
+	struct postmaster pm;
+	char *path = xasprintf("%s/postmaster.pid", n1.h.pgdata);
+	struct buf text = { 0 };
+
+	tap_note("a postmaster that hangs, a pid file of somebody else");
+	postmaster_find(&n1.h, &pm);
+	if (OK(pm.pid > 0, "the postmaster is found"))
+		kill(pm.pid, SIGSTOP);
+	WORKS(postmaster_stop(&n1.h, &how, &e), "it is stopped, by force");
+	IS_INT(postmaster_processes(&n1.h), 0, "no process of it is left");
+	buf_printf(&text, "%ld\n%s\n1\n%d\n/tmp\n*\n 1 1\nready\n", (long)getpid(),
+	    n1.h.pgdata, n1.cfg.port);
+	WORKS(file_replace(path, &text, 0600, &e), "a pid file that names us");
+	postmaster_find(&n1.h, &pm);
+	IS_INT(pm.pid, 0, "is nobody's");
+	WORKS(postmaster_start(&n1.h, POSTMASTER_LISTEN, 0, &e),
+	    "and does not stop a start");
+	IS_STR(ask(&n1, "select 1 as x"), "1", "it answers");
+	buf_drop(&text);
+	free(path);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -758,6 +874,10 @@ main(int argc, char **argv)
 	test_hung_receiver();
 	test_cut_copy();
 	test_foreign();
+	test_twins();
+	test_no_hints();
+	test_mount_point();
+	test_stale();
 	stop(&n2, POSTMASTER_IMMEDIATE);
 	stop(&n1, POSTMASTER_FAST);
 	return tap_done();
