@@ -232,7 +232,9 @@ got_refusal(struct node *n, struct err *e)
 		n->exit_kind = ERR_SYSTEM;
 		n->leave = true;
 	}
-	if (asked == ASK_LISTEN)
+	/* 55000: an older session of ours said hello late; a new one says it again */
+	if (asked == ASK_LISTEN ||
+	    (asked == ASK_REPORT && strcmp(e->sqlstate, "55000") == 0))
 		watch_close(&n->mon.w);
 	node_session_lost(n, &n->mon, RETRY_MOST_MS);
 	n->report_at = n->mon.retry_at;
@@ -335,8 +337,8 @@ send_ask(struct node *n, struct err *e)
 	case ASK_REPORT:
 		return send_report(n, e);
 	case ASK_LISTEN:
-		return watch_send(
-		    &n->mon.w, "listen " STORE_GOAL, db_args(0, NULL), CONNECT_MS, e);
+		return send_with_id(
+		    n, "select pgautofailover.keeper_hello($1::bigint)", NULL, e);
 	case ASK_PEERS:
 		n->peers_asked = n->reply.peers_gen;
 		return send_with_id(n, report_peers_sql, NULL, e);

@@ -43,6 +43,18 @@ begin
 end $$;
 
 /*
+ * The first statement of a keeper's session: from now on the node's reports come from it
+ * alone. A report that was stuck in the network with an older session, and arrives now,
+ * must not undo what was said since.
+ */
+create function pgautofailover.keeper_hello(node_id bigint) returns void
+	language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	update pgautofailover.node set session_pid = pg_backend_pid() where nodeid = node_id;
+	listen pgautofailover_goal;
+end $$;
+
+/*
  * A keeper's report, and what it is told. What only says "as before" is one update in
  * place without a wait for the disk and wakes nobody; whatever may change a decision is
  * durable before the keeper hears back, and wakes the monitor.
@@ -70,6 +82,12 @@ begin
 	select * into n from pgautofailover.node where nodeid = node_id for no key update;
 	if not found then
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
+	end if;
+	if n.session_pid not in (0, pg_backend_pid())
+		and exists (select from pg_stat_activity a where a.pid = n.session_pid)
+	then
+		raise object_not_in_prerequisite_state using
+			message = format('another session reports for %s', pgautofailover.label(n));
 	end if;
 
 	matters := (n.reportedstate, n.pg, n.pg_retrying, n.has_data, n.promise_term,

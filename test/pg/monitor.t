@@ -63,7 +63,7 @@ is "$(monitor_sql "select string_agg(formationid, ' ' order by 1) from pgautofai
 	"default other third" "with the formations that were asked for"
 is "$(monitor_sql "select count(*) > 20 from pgautofailover.state")" t "and the list of states"
 is "$(monitor_sql "select count(*) > 20 from pgautofailover.fsm")" t "and the list of rules"
-fails "a second process for the same directory is refused" 3 \
+fails "a second process for the same directory is refused" 12 \
 	"$autoctl" monitor run --pgdata "$root/m"
 fails "and so is create monitor" 3 "$autoctl" create monitor --pgdata "$root/m"
 fails "another monitor on a port in use is refused" 5 "$autoctl" create monitor \
@@ -109,6 +109,22 @@ is "$(sqlstate "select goal from pgautofailover.keeper_report(4711, 0, 0, 'init'
 "$autoctl" config set ssl.sslmode require --pgdata "$root/m" >/dev/null
 kill -HUP "$(pid_of monitor)"
 ok "SIGHUP: it says what has changed" within 5 log_says monitor 'ssl.sslmode: "prefer" -> "require"'
+
+# only the last session that said hello reports: what an older one sent comes too late
+psql -XAtq "$(monitor_uri)" <<-END >/dev/null &
+	select pgautofailover.keeper_hello($n1);
+	\! touch "$root/held"; while [ ! -e "$root/over" ]; do sleep 0.05; done
+END
+holder=$!
+ok "a session says hello" within 10 test -e "$root/held"
+is "$(sqlstate "select goal from pgautofailover.keeper_report($n1, 0, 0, 'init', 'down', false,
+	false, 1, '0/0', 0, 0, '0/0', 0, '0/0', 0, 0, 0, false, 'none', 0, 0, '', '', '', '', '[]')")" \
+	55000 "another session's report is refused"
+touch "$root/over"
+wait $holder
+is "$(sqlstate "select goal from pgautofailover.keeper_report($n1, 0, 0, 'init', 'down', false,
+	false, 1, '0/0', 0, 0, '0/0', 0, '0/0', 0, 0, 0, false, 'none', 0, 0, '', '', '', '', '[]')")" \
+	"" "until that session has ended"
 
 # who may what
 is "$(sqlstate "update pgautofailover.node set goalstate = 'primary'")" 42501 \
