@@ -602,6 +602,16 @@ take_section(struct reader *r, const struct fsm_section *x, struct fsm_record *t
 	return 0;
 }
 
+/* Counts that are facts, not lines: who decides on it goes through as many. */
+static int
+check_counts(const struct reader *r, const struct fsm_group *g)
+{
+	for (int i = 0; i < g->nconfigs; i++)
+		if (g->config[i].n < 0 || g->config[i].n > FSM_NODES_MAX)
+			return wrong(r, "more members than there may be in a", "config");
+	return 0;
+}
+
 /* The first line of a record, from the beginning of a line on; lines are counted. */
 static const char *
 find_first(const char *at, int *line)
@@ -627,12 +637,14 @@ fsm_snapshot_parse(const char **at, struct fsm_record *to, struct fsm_snapshot_w
 		return 0;
 	}
 	r.at += strlen(FSM_SNAPSHOT_FIRST);
+	*at = r.at;
 	if (*r.at++ != '\n')
 		return wrong(&r, "a first line with more than the version", "");
-	*at = r.at;
 	for (size_t i = 0; i < fsm_section_count; i++)
 		if (take_section(&r, &fsm_section_list[i], to))
 			return -1;
+	if (check_counts(&r, &to->group))
+		return -1;
 	if (!is_word(r.at, "end"))
 		return wrong(&r, "here should be the line", "end");
 	*at = r.at + strlen("end");

@@ -41,7 +41,7 @@ size_t fsm_snapshot_format(const struct fsm_record *, char *to, size_t size);
 /*
  * Read the next record at *at, which moves behind it; what stands before its first line
  * is skipped. 1: read; 0: there is none any more; -1: wrong is filled, *at is behind the
- * first line of it.
+ * version in its first line.
  */
 int fsm_snapshot_parse(const char **at, struct fsm_record *, struct fsm_snapshot_wrong *);
 

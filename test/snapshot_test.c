@@ -145,7 +145,8 @@ static void
 fill(const struct fsm_field *f, char *at)
 {
 	static const char odd[] = "a \"quoted\" \\ node\n\t= \xc3\xa9";
-	int one = f->type == FSM_FIELD_INT ? -2147483647 - 1 : 1;
+	bool count = strcmp(f->name, "n") == 0; /* has limits */
+	int one = f->type == FSM_FIELD_INT && !count ? -2147483647 - 1 : 1;
 	int64_t i = INT64_MIN;
 	uint64_t u = UINT64_C(0xFEDCBA9876543210);
 	bool yes = true;
@@ -255,6 +256,11 @@ check_refusals(void)
 	refuse(" n=2", " n=3", "a node that is missing");
 	refuse(" n=2", " n=1", "a node too many");
 	refuse(" dirty=0", " dirty=2", "neither true nor false");
+	in.group.nconfigs = 1;
+	OK(round_trip(), "a configuration");
+	refuse(" k=0 n=0", " k=0 n=33", "too many members");
+	refuse(" k=0 n=0", " k=0 n=-1", "less than none");
+	refuse(" k=0 n=0 member=", " k=0 n=0 member=1,", "a member that is missing");
 }
 
 static void
