@@ -55,7 +55,7 @@ static bool
 read_answer(struct explain *e, const struct buf *text)
 {
 	static struct fsm_record r;
-	struct fsm_snapshot_wrong wrong;
+	struct fsm_snapshot_wrong wrong = { .line = 0 };
 	const char *at = buf_peek(text);
 
 	if (fsm_snapshot_parse(&at, &r, &wrong) != 1)

@@ -139,7 +139,7 @@ static void
 read_all(struct replay *p, const char *text)
 {
 	static struct fsm_record r;
-	struct fsm_snapshot_wrong wrong;
+	struct fsm_snapshot_wrong wrong = { .line = 0 };
 	const char *at = text;
 
 	for (;;) {
