@@ -200,6 +200,13 @@ take_event(struct probe *p, const struct probe_times *t, enum watch_state was,
 	return false;
 }
 
+static bool
+not_found(struct probe *p, const struct probe_times *t, struct mono now)
+{
+	snprintf(p->why, sizeof p->why, "the name of the host is not found");
+	return finish(p, t, FSM_WITNESS_SILENT, now);
+}
+
 bool
 probe_step(struct probe *p, const struct probe_times *t, struct mono now)
 {
@@ -211,7 +218,9 @@ probe_step(struct probe *p, const struct probe_times *t, struct mono now)
 
 	if (p->resolver_fd >= 0 && poll(&r, 1, 0) > 0) {
 		take_address(p, now);
-		if (p->watch.state == WATCH_CLOSED && p->address[0])
+		if (p->watch.state == WATCH_CLOSED && !p->address[0])
+			return not_found(p, t, now);
+		if (p->watch.state == WATCH_CLOSED)
 			p->next_at = now;
 	}
 	do {
@@ -225,8 +234,7 @@ probe_step(struct probe *p, const struct probe_times *t, struct mono now)
 		return finished;
 	if (p->resolver_fd >= 0 && !p->address[0]) {
 		end_resolver(p);
-		snprintf(p->why, sizeof p->why, "the name of the host is not found");
-		return finish(p, t, FSM_WITNESS_SILENT, now);
+		return not_found(p, t, now);
 	}
 	return begin(p, t, now) || finished;
 }
