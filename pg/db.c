@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ini/buf.h"
 #include "ini/clock.h"
 #include "ini/err.h"
 #include "ini/log.h"
 #include "ini/str.h"
+#include "pg/uri.h"
 
 #include "ini/ban.h"
 
@@ -188,16 +190,13 @@ connect_all(PGconn *conn, const struct db_target *t, struct err *e)
 	return 0;
 }
 
-int
-db_open(struct db *d, const struct db_target *t, struct err *e)
+static int
+open_once(struct db *d, const struct db_target *t, struct err *e)
 {
-	struct db_target own = *t;
 	struct db_words w;
 
-	if (!own.statement_ms)
-		own.statement_ms = STATEMENT_MS;
-	db_words(&own, &w);
-	*d = (struct db){ .statement_ms = own.statement_ms, .local = t->local };
+	db_words(t, &w);
+	*d = (struct db){ .statement_ms = t->statement_ms, .local = t->local };
 	d->conn = PQconnectStartParams(w.keyword, w.value, 1);
 	if (!d->conn || PQstatus(d->conn) == CONNECTION_BAD) {
 		db_conn_err(d->conn, t->local, e);
@@ -211,6 +210,29 @@ db_open(struct db *d, const struct db_target *t, struct err *e)
 		return -1;
 	}
 	return 0;
+}
+
+/* libpq goes from host to host when one refuses; from one that says nothing it would not
+ * go on before our deadline. So each gets its turn to be the first. */
+int
+db_open(struct db *d, const struct db_target *t, struct err *e)
+{
+	struct db_target own = *t;
+	int hosts = t->uri && !t->host ? uri_hosts(t->uri) : 1;
+	int rc = -1;
+
+	if (!own.statement_ms)
+		own.statement_ms = STATEMENT_MS;
+	for (int i = 0; i < hosts && rc; i++) {
+		struct buf uri = { 0 };
+
+		if (i && uri_rotate(t->uri, i, &uri, e) == 0)
+			own.uri = buf_peek(&uri);
+		rc = open_once(d, &own, e);
+		own.uri = t->uri;
+		buf_drop(&uri);
+	}
+	return rc;
 }
 
 void

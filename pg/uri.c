@@ -234,6 +234,67 @@ uri_set(
 	return 0;
 }
 
+static int
+count(const char *list)
+{
+	int n = 1;
+
+	for (; *list; list++)
+		n += *list == ',';
+	return n;
+}
+
+int
+uri_hosts(const char *uri)
+{
+	struct words w;
+	int n;
+
+	if (parse(uri, &w, NULL))
+		return 1;
+	n = count(value(&w, "host"));
+	drop(&w);
+	return n;
+}
+
+/* The list from its item first on, then those before it. */
+static void
+rotate(struct buf *b, const char *list, int first)
+{
+	int n = count(list);
+
+	for (int i = 0; i < n; i++) {
+		size_t len;
+		const char *at = item(list, (first + i) % n, &len);
+
+		if (i)
+			buf_char(b, ',');
+		buf_add(b, at, len);
+	}
+}
+
+int
+uri_rotate(const char *uri, int first, struct buf *b, struct err *e)
+{
+	static const char *const lists[] = { "host", "hostaddr", "port" };
+	struct buf text[3] = { 0 };
+	struct words w;
+
+	if (parse(uri, &w, e))
+		return -1;
+	for (size_t i = 0; i < 3; i++) {
+		/* one port serves all hosts: it stays alone */
+		rotate(&text[i], value(&w, lists[i]), first);
+		if (buf_len(&text[i]))
+			put(&w, lists[i], buf_peek(&text[i]));
+	}
+	format(b, &w);
+	for (size_t i = 0; i < 3; i++)
+		buf_drop(&text[i]);
+	drop(&w);
+	return 0;
+}
+
 void
 uri_scrub(const char *text, struct buf *b)
 {

@@ -37,6 +37,13 @@ int uri_set(const char *uri, const char *keyword, const char *value, struct buf 
 /* Append it with **** for passwords; a text that cannot be read becomes "****". */
 void uri_scrub(const char *, struct buf *);
 
+/* How many hosts it names; 1 when it cannot be read. */
+int uri_hosts(const char *uri);
+
+/* Append the same target, its list of hosts beginning with another one (0: as it is). */
+int uri_rotate(const char *uri, int first, struct buf *, struct err *)
+    __attribute__((warn_unused_result));
+
 /* The same hosts, ports, database and user? */
 bool uri_same(const char *, const char *);
 

@@ -7,23 +7,31 @@
 #include <poll.h>
 #include <string.h>
 
+#include "ini/buf.h"
 #include "ini/err.h"
-#include "ini/str.h"
+#include "pg/uri.h"
 
 #include "ini/ban.h"
 
 #define CONNECT_MS 5000
+#define TURNS 720720 /* whatever the number of hosts (to 15), each gets its share */
 
 int
 watch_open(struct watch *w, const struct db_target *t, struct err *e)
 {
 	int64_t ms = t->connect_ms ? t->connect_ms : CONNECT_MS;
+	struct db_target own = *t;
 	struct db_words words;
+	struct buf uri = { 0 };
+	int turn = w->turn;
 
 	watch_close(w);
-	db_words(t, &words);
-	*w = (struct watch){ .local = t->local, .began = clock_mono() };
+	if (turn && t->uri && !t->host && uri_rotate(t->uri, turn, &uri, e) == 0)
+		own.uri = buf_peek(&uri);
+	db_words(&own, &words);
+	*w = (struct watch){ .local = t->local, .began = clock_mono(), .turn = turn };
 	w->conn = PQconnectStartParams(words.keyword, words.value, 1);
+	buf_drop(&uri);
 	if (!w->conn || PQstatus(w->conn) == CONNECTION_BAD) {
 		db_conn_err(w->conn, t->local, e);
 		watch_close(w);
@@ -94,6 +102,9 @@ too_late(struct watch *w, struct err *e)
 	err_set(e, w->local ? ERR_POSTGRES : ERR_MONITOR, "no answer within %lld ms",
 	    (long long)ms);
 	w->lost = WATCH_LOST_SILENT;
+	/* of several hosts another one is to be the first next time; wraps around */
+	if (w->state == WATCH_CONNECTING)
+		w->turn = (w->turn + 1) % TURNS;
 	watch_close(w);
 	return WATCH_LOST;
 }

@@ -31,6 +31,7 @@ struct watch {
 	short events;         /* POLLIN | POLLOUT it waits for now */
 	enum watch_lost lost; /* why the last WATCH_LOST came */
 	bool local;
+	int turn;         /* which of several hosts is tried first */
 	PGresult *got;    /* the last one of a statement that is not finished */
 	struct rows rows; /* of the last WATCH_RESULT, until the next call */
 };

@@ -103,6 +103,25 @@ test_scrub(void)
 }
 
 static void
+test_rotate(void)
+{
+	struct buf b = { 0 };
+
+	IS_INT(uri_hosts("postgres://a,b:2,c/d"), 3, "three hosts");
+	IS_INT(uri_hosts("postgres://a/d"), 1, "one host");
+	OK(uri_rotate("postgres://a:1,b:2,c:3/d", 1, &b, NULL) == 0,
+	    "the second one first");
+	IS_STR(buf_peek(&b), "postgres://b:2,c:3,a:1/d", "with their ports");
+	buf_reset(&b);
+	OK(uri_rotate("host=a,b port=5 dbname=d", 3, &b, NULL) == 0, "around and around");
+	IS_STR(buf_peek(&b), "postgres://b:5,a:5/d", "one port for all");
+	buf_reset(&b);
+	OK(uri_rotate("dbname=d", 1, &b, NULL) == 0, "no host");
+	IS_STR(buf_peek(&b), "postgres:///d", "is as before");
+	buf_drop(&b);
+}
+
+static void
 test_errors(void)
 {
 	struct err e = { 0 };
@@ -125,6 +144,7 @@ main(void)
 	test_format();
 	test_set();
 	test_scrub();
+	test_rotate();
 	test_errors();
 	return tap_done();
 }
