@@ -1335,6 +1335,97 @@ test_winner_dies(void)
 	    "both old writers join");
 }
 
+static void
+test_unconfirmed_winner(void)
+{
+	group_of(3, 1);
+	node(3)->lsn = 500;
+	node(2)->lsn = node(1)->lsn = 900;
+	kill_host(1);
+	for (int i = 0; i < 4; i++) {
+		decide();
+		report(node(2));
+		if (i < 3) /* it never attaches to the winner */
+			report(node(3));
+	}
+	IS_INT(g.writer, 2, "n2 had more than n3 and may write");
+	kill_host(2);
+	story[0] = '\0';
+	settle();
+	story_is("n3 report_lsn\n", "n3 never had what n2 began with: it is not elected");
+	ask(FSM_REQ_FAILOVER, 0);
+	g.request.allow_loss = true;
+	settle();
+	OK(g.writer == 3, "unless loss is allowed");
+}
+
+static void
+test_fenced_while_replaced(void)
+{
+	group_of(3, 0);
+	g.config[0].k = g.config[0].n = 0;
+	node(1)->reported = node(1)->goal = FSM_WAIT_PRIMARY;
+	g.lease_gen = node(1)->lease_gen = 11;
+	g.lease_age_ms = 100;
+	kill_host(1);
+	for (int i = 0; i < 3; i++) {
+		decide();
+		report(node(2));
+		report(node(3));
+	}
+	story[0] = '\0';
+	heal(1);
+	node(1)->reported = FSM_DEMOTE_TIMEOUT;
+	node(1)->stopped_term = g.term - 1;
+	node(1)->pg = DN;
+	decide();
+	OK(node(1)->goal == FSM_DEMOTE_TIMEOUT,
+	    "an old writer that fenced itself is told of it");
+	settle();
+	OK(g.writer == 2 && node(1)->reported == FSM_SECONDARY,
+	    "and the candidate opens before the lease is over");
+}
+
+static void
+test_writer_returns(void)
+{
+	group_of(3, 0);
+	g.config[0].k = g.config[0].n = 0;
+	node(1)->reported = node(1)->goal = FSM_WAIT_PRIMARY;
+	g.lease_gen = node(1)->lease_gen = 11;
+	kill_host(1);
+	gone[1] = gone[2] = true;
+	node(2)->seen_seq--; /* busy with a former goal */
+	node(3)->seen_seq--;
+	decide();
+	OK(g.op.kind == FSM_OP_ELECT, "an election begins");
+	heal(1);
+	gone[1] = gone[2] = false;
+	decide();
+	OK(g.op.kind == FSM_OP_NONE && !g.op.revoked,
+	    "the writer is back before it has a result");
+	settle();
+	OK(g.writer == 1 && node(1)->reported == FSM_PRIMARY &&
+		node(2)->reported == FSM_SECONDARY && node(3)->reported == FSM_SECONDARY,
+	    "and goes on");
+}
+
+static void
+test_more_standbys_while_waiting(void)
+{
+	group_of(4, 2);
+	g.nconfigs = 1;
+	g.config[0] = (struct fsm_config){ .gen = 50, .k = 2, .n = 1, .member = { 2 } };
+	node(1)->reported = FSM_WAIT_PRIMARY; /* waits for one more than is named */
+	node(3)->reported = node(3)->goal = FSM_CATCHINGUP;
+	decide();
+	OK(node(3)->goal == FSM_SECONDARY && g.nconfigs == 2 && g.config[1].k == 2 &&
+		g.config[1].n >= 2,
+	    "a standby that joins is granted to a writer that waits for it");
+	settle();
+	OK(node(1)->reported == FSM_PRIMARY, "which completes it");
+}
+
 /* ---- requests ---- */
 
 static void
@@ -1445,6 +1536,10 @@ main(void)
 	test_three_blocked();
 	test_fast_forward();
 	test_winner_dies();
+	test_unconfirmed_winner();
+	test_fenced_while_replaced();
+	test_writer_returns();
+	test_more_standbys_while_waiting();
 	test_refusals();
 	test_explain();
 	OK(!sequel, "no decision changes anything when it is made again");
