@@ -197,14 +197,6 @@ drop_names(struct act_job *job, struct err *e)
 	return same == 0 ? host_names(job->host, "", e) : same == 1 ? 0 : -1;
 }
 
-static int
-writable_by_default(struct act_job *job, struct err *e)
-{
-	int same = host_shows(job->host, "default_transaction_read_only", "off", e);
-
-	return same == 0 ? host_read_only(job->host, false, e) : same == 1 ? 0 : -1;
-}
-
 /* -- the acts -- */
 
 static int
@@ -293,7 +285,7 @@ act_resume(struct act_job *job, struct act_message *done, struct err *e)
 				 promote_now(job, done, e) == -1)
 			return -1;
 	}
-	if (writable_by_default(job, e) == -1)
+	if (host_read_only(job->host, false, e) == -1)
 		return -1;
 	return hba_open(job->host, e);
 }
@@ -310,7 +302,7 @@ act_promote(struct act_job *job, struct act_message *done, struct err *e)
 		return -1;
 	if (at.recovery && promote_now(job, done, e) == -1)
 		return -1;
-	if (writable_by_default(job, e) == -1 || hba_open(job->host, e) == -1)
+	if (host_read_only(job->host, false, e) == -1 || hba_open(job->host, e) == -1)
 		return -1;
 	if (job->reply.gen_k > 0)
 		return 0; /* confirmed later: standbys come back only now */
@@ -323,10 +315,11 @@ act_open(struct act_job *job, struct act_message *done, struct err *e)
 {
 	const struct reply *r = &job->reply;
 
-	if (r->gen_k > 0 ? host_names(job->host, r->names, e) == -1
-			 : drop_names(job, e) == -1)
+	if (r->gen_k > 0 && host_names(job->host, r->names, e) == -1)
 		return -1;
-	if (writable_by_default(job, e) == -1 || hba_open(job->host, e) == -1)
+	if (r->gen_k == 0 && !job->shut && drop_names(job, e) == -1)
+		return -1;
+	if (hba_open(job->host, e) == -1)
 		return -1;
 	if (r->gen_k == 0) {
 		done->applied = true;
@@ -341,9 +334,8 @@ static void
 checkpoint_ahead(struct act_job *job)
 {
 	struct host_disk d;
-	struct host_position at;
 
-	if (host_position(job->host, &at, NULL) == -1 || at.recovery)
+	if (job->pg != FSM_PG_RW)
 		return;
 	if (host_disk(job->host, &d, NULL) == 0 &&
 	    (d.data_free < d.data_total / 50 || d.wal_free < d.wal_total / 50))
@@ -492,14 +484,14 @@ act_fetch(struct act_job *job, struct act_message *done, struct err *e)
 static int
 act_closed(struct act_job *job, struct act_message *done, struct err *e)
 {
-	struct host_position at;
+	struct host_position at = { .recovery = true };
 
 	if (!is_running(job) && standby_start_alone(job->host, &at, e) == -1)
 		return -1;
-	if (host_position(job->host, &at, e) == -1)
+	if (job->pg != FSM_PG_STANDBY && host_position(job->host, &at, e) == -1)
 		return -1;
-	if (!at.recovery)
-		return shut_out(job, done, e); /* promoted by an earlier attempt */
+	if (!at.recovery) /* promoted by an earlier attempt */
+		return shut_out(job, done, e);
 	if (job->planned && job->reply.target_lsn > 0) {
 		/* the old writer has stopped, and this is all it had: there is nobody
 		 * left to let go of */

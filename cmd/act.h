@@ -15,6 +15,7 @@ struct act_job {
 	enum fsm_act act;
 	enum fsm_state to;   /* the state that is reached by it */
 	enum fsm_state from; /* the state it began in */
+	enum fsm_pg pg;      /* as it was seen last */
 	bool planned;        /* of the operation it serves */
 	struct keeper keeper;
 	struct reply reply; /* upstream, target, names */

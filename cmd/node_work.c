@@ -361,6 +361,7 @@ node_work_begin(struct node *n, const struct keeper_step *s)
 		.to = s->to,
 		.from = n->k->current,
 		.planned = n->k->planned,
+		.pg = n->pg,
 		.keeper = *n->k,
 		.fails = n->fails,
 		.shut = n->shut };
