@@ -141,30 +141,6 @@ monitor_home_init(struct monitor_home *h, struct config *c, struct err *e)
 	return 0;
 }
 
-/* Better now and in words than from Postgres' log a minute later. */
-static int
-check_port(int port, struct err *e)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int on = 1;
-	int rc;
-
-	if (fd < 0)
-		return err_sys(e, "socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	rc = bind(fd, (struct sockaddr *)&at, sizeof at);
-	if (rc && errno == EADDRINUSE) {
-		err_set(e, ERR_PGCTL, "port %d is in use", port);
-		err_hint(e, "Choose another one with --pgport.");
-	} else {
-		rc = 0;
-	}
-	close(fd);
-	return rc;
-}
-
 static int
 make_cluster(struct monitor_home *h, struct err *e)
 {
@@ -191,7 +167,7 @@ monitor_home_make(struct monitor_home *h, struct err *e)
 	if (state == SETUP_FOREIGN)
 		return err_set(e, ERR_STATE,
 		    "%s is not empty, and no Postgres data directory", h->host.pgdata);
-	if (state != SETUP_RUNNING && check_port(h->cfg->port, e))
+	if (state != SETUP_RUNNING && host_check_port(h->cfg, e))
 		return -1;
 	if ((state == SETUP_MISSING || state == SETUP_EMPTY) && make_cluster(h, e))
 		return -1;

@@ -2,13 +2,10 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cmd/node_create.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cmd/service.h"
@@ -132,52 +129,6 @@ look_at_pgdata(struct finding *f, struct err *e)
 	return s == SETUP_RUNNING ? look_at_running(f, e) : 0;
 }
 
-/* Does somebody listen there already? An address that is not ours is not asked for. */
-static bool
-is_taken(const char *address, int port)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port) };
-	int fd, on = 1;
-	bool taken;
-
-	if (strcmp(address, "*") == 0)
-		address = "0.0.0.0";
-	if (strcmp(address, "localhost") == 0)
-		address = "127.0.0.1";
-	if (inet_pton(AF_INET, address, &to.sin_addr) != 1)
-		return false;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return false;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	taken = bind(fd, (struct sockaddr *)&to, sizeof to) == -1 && errno == EADDRINUSE;
-	close(fd);
-	return taken;
-}
-
-/* A port somebody else listens on would be found out only by a failing start. */
-static int
-check_port(const struct finding *f, struct err *e)
-{
-	const struct config *c = f->host.cfg;
-	const char *p = str_empty(c->listen_addresses) ? "*" : c->listen_addresses;
-
-	if (f->found == STATEFILE_FOUND_PRIMARY)
-		return 0;
-	for (size_t len; *p; p += len) {
-		char address[INET_ADDRSTRLEN];
-		p += strspn(p, ", ");
-		len = strcspn(p, ", ");
-		snprintf(address, sizeof address, "%.*s", (int)len, p);
-		if (!is_taken(address, c->port))
-			continue;
-		err_set(e, ERR_STATE, "port %d is in use on %s", c->port, address);
-		return err_hint(e, "Choose another one with --pgport.");
-	}
-	return 0;
-}
-
 static int
 examine(struct config *c, struct finding *f, struct err *e)
 {
@@ -197,7 +148,7 @@ examine(struct config *c, struct finding *f, struct err *e)
 	}
 	if (look_at_pgdata(f, e) == -1)
 		return -1;
-	return check_port(f, e);
+	return f->found == STATEFILE_FOUND_PRIMARY ? 0 : host_check_port(c, e);
 }
 
 /* -- registration -- */

@@ -43,6 +43,11 @@ struct host {
 int host_init(struct host *, const struct config *, int64_t node_id, struct err *)
     __attribute__((warn_unused_result));
 
+/* ERR_PGCTL when somebody else listens on the port, on one of listen_addresses: better
+ * now and in words than from the log of a Postgres that does not start. */
+int host_check_port(const struct config *, struct err *)
+    __attribute__((warn_unused_result));
+
 /* false: somebody wants us to give up. */
 bool host_progress(const struct host *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
