@@ -106,11 +106,15 @@ test_standby(void)
 	    "under our name");
 	OK(strstr(contents(CONF_STANDBY), "user=pgautofailover_replicator") &&
 		strstr(contents(CONF_STANDBY), "tcp_user_timeout=3000") &&
-		strstr(contents(CONF_STANDBY), "password=") &&
+		strstr(contents(CONF_STANDBY), "passfile=autoctl.pgpass") &&
 		strstr(contents(CONF_STANDBY),
 		    "primary_slot_name = 'pgautofailover_standby_7'"),
 	    "with all that is needed");
 	OK(strstr(contents(CONF_STANDBY), "it\\\\''s"), "quoted twice");
+	OK(!strstr(contents(CONF_STANDBY), "pass word"), "but the password");
+	IS_STR(contents("autoctl.pgpass"),
+	    "*:*:*:pgautofailover_replicator:pass word\\:\n",
+	    "which has a file of its own");
 	IS_INT(count(contents("postgresql.conf"), "include '" CONF_STANDBY "'"), 1,
 	    "included");
 	IS_INT(conf_standby(&h, NULL, &e), 1, "nobody");
@@ -227,7 +231,7 @@ main(void)
 	free(cfg.auth_method);
 	cfg.auth_method = xstrdup("scram-sha-256");
 	free(cfg.replication_password);
-	cfg.replication_password = xstrdup("pass word");
+	cfg.replication_password = xstrdup("pass word:");
 	if (host_init(&h, &cfg, 7, &e))
 		die("%s", e.msg);
 	test_main();

@@ -66,7 +66,9 @@ server_init(struct server *s, const char *name, int port, int64_t id)
 	free(s->cfg.backup_directory);
 	s->cfg.hostname = xstrdup("127.0.0.1");
 	s->cfg.listen_addresses = xstrdup("127.0.0.1");
-	s->cfg.auth_method = xstrdup("trust");
+	/* passwords are asked for from the other nodes (see test_first_start) */
+	s->cfg.auth_method = xstrdup("scram-sha-256");
+	s->cfg.replication_password = xstrdup("it's: a \\ \"word\"");
 	s->cfg.backup_directory = xasprintf("%s/backup_%s", scratch, name);
 	if (host_init(&s->h, &s->cfg, id, &e))
 		die("%s", e.msg);
@@ -232,13 +234,15 @@ append(const struct server *s, const char *lines)
 static void
 test_first_start(void)
 {
-	struct hba who = { .monitor_host = "127.0.0.1", .made = true };
+	struct peer peer = { .id = 2 };
+	struct hba who = { .peer = &peer, .npeers = 1, .monitor_host = "127.0.0.1" };
 	struct postmaster pm;
 	struct buf missing = { 0 };
 	struct db d = { 0 };
 	int64_t began;
 
 	tap_note("first start");
+	snprintf(peer.host, sizeof peer.host, "127.0.0.1");
 	IS_INT(conf_main(&n1.h, &e), 1, "our settings are written");
 	IS_INT(conf_main(&n1.h, &e), 0, "once");
 	WORKS(conf_standby_clear(&n1.h, &e), "not a standby");
@@ -263,6 +267,12 @@ test_first_start(void)
 	db_close(&d);
 	stop(&n1, POSTMASTER_FAST);
 	WORKS(postmaster_start(&n1.h, POSTMASTER_LISTEN, 0, &e), "it starts for all");
+	free(n2.cfg.replication_password);
+	n2.cfg.replication_password = xstrdup("wrong");
+	OK(join(&n2, &n1, NULL) && strcmp(e.sqlstate, "28P01") == 0,
+	    "not for a wrong password: %s", e.msg);
+	free(n2.cfg.replication_password);
+	n2.cfg.replication_password = xstrdup(n1.cfg.replication_password);
 	IS_STR(ask(&n1, "select 1 as x"), "1", "who can come in");
 	IS_STR(ask(&n1, "select setting as x from pg_catalog.pg_settings where name = "
 			"'wal_keep_size'"),
