@@ -195,6 +195,7 @@ format_monitor(const struct host *h, struct buf *b)
 			buf_printf(b, "'%lld%s'\n", (long long)s->dflt,
 			    strcmp(s->unit, "ms") == 0 ? "ms" : "");
 	}
+	buf_str(b, "pgautofailover.log_snapshots = ''\n"); /* see monitor_snapshots.h */
 }
 
 void

@@ -27,7 +27,7 @@ static void
 read_all(const char *text)
 {
 	static char again[FSM_SNAPSHOT_MAX];
-	struct fsm_snapshot_wrong wrong;
+	struct fsm_snapshot_wrong wrong = { .line = 0 };
 	const char *at = text;
 	int rc;
 

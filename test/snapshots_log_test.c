@@ -98,6 +98,21 @@ check_file(const char *path)
 	free(old);
 }
 
+/* Whatever is named by mistake stays as it is. */
+static void
+check_others(const char *path)
+{
+	struct buf b = { 0 };
+
+	buf_str(&b, "precious\n");
+	OK(file_write_new(path, &b, 0600, NULL) == 0, "somebody's file");
+	buf_reset(&b);
+	monitor_snapshots_add(&s, &g, &plan);
+	OK(file_read(path, &b, NULL) == 0, "it is there");
+	IS_STR(buf_peek(&b), "precious\n", "as it was");
+	buf_drop(&b);
+}
+
 int
 main(void)
 {
@@ -109,6 +124,10 @@ main(void)
 	path = xasprintf("%s/kept", dir);
 	path_by(path, NULL, "");
 	check_file(path);
+	free(path);
+	path = xasprintf("%s/other", dir);
+	path_by(path, NULL, "");
+	check_others(path);
 	free(path);
 	buf_drop(&s.path);
 	OK(file_rmtree(dir, NULL) == 0, "nothing is left");

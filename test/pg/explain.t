@@ -100,6 +100,8 @@ ok "and the way out is named" says 'way out: start its keeper'
 ok "all that was decided is decided again" replayed 15
 
 # the setting; without a monitor process
+ok "the server knows the setting" monitor_sql "alter system set
+	pgautofailover.log_snapshots = '$root/third'"
 monitor_sql "insert into pgautofailover.setting values ('log_snapshots', '$root/other')"
 kill -KILL "$(pid_of monitor)"
 ok "the monitor process is gone" within 10 gone "$(pid_of monitor)"
