@@ -42,8 +42,6 @@ is_voter(const struct fsm_group *g, const struct fsm_node *n)
 static bool
 may_win(const struct fsm_group *g, const struct fsm_node *n)
 {
-	if (n->id == g->op.excluded && facts_guard(FSM_GUARD_EXCLUDED_STAYS_OUT))
-		return false;
 	return (n->priority > 0 || n->id == g->op.preferred) && facts_ok(g, n);
 }
 
@@ -148,11 +146,11 @@ too_far_behind(const struct race *r, uint64_t reached)
 static bool
 is_better(const struct fsm_group *g, const struct fsm_node *a, const struct fsm_node *b)
 {
-	bool first = a->id == g->op.preferred;
-	bool second = b->id == g->op.preferred;
-
-	if (first != second)
-		return first;
+	if (facts_guard(FSM_GUARD_EXCLUDED_STAYS_OUT) &&
+	    (a->id == g->op.excluded) != (b->id == g->op.excluded))
+		return b->id == g->op.excluded; /* it failed: the last choice */
+	if ((a->id == g->op.preferred) != (b->id == g->op.preferred))
+		return a->id == g->op.preferred;
 	if (a->priority != b->priority)
 		return a->priority > b->priority;
 	if (position(a) != position(b))

@@ -464,6 +464,7 @@ struct counts {
 	int nearly; /* ... or following, and soon to be */
 	int successor;
 	int elector;
+	int alternative;
 	int data;
 	int waiting;
 	int insufficient;
@@ -479,6 +480,8 @@ count_one(
 	bool wanted = n->priority > 0 ||
 		      (g->request.kind == FSM_REQ_PROMOTION && (f & BIT(FACT_TARGET)));
 	bool data = !in(n->reported, NO_DATA) && !in(n->goal, NO_DATA);
+	bool elector = data && ok && n->priority > 0 && !(f & BIT(FACT_ASIDE)) &&
+		       in(n->reported, PROMOTABLE | FSM_BIT(CATCHINGUP));
 	bool follows = n->reported == FSM_CATCHINGUP && (f & BIT(FACT_STREAMING));
 
 	c->quorum += n->quorum;
@@ -489,8 +492,8 @@ count_one(
 	c->promotable += n->priority > 0 && in(n->goal, PROMOTABLE);
 	c->nearly += n->priority > 0 && (in(n->goal, PROMOTABLE) || follows);
 	c->successor += secondary && ok && wanted;
-	c->elector += data && ok && n->priority > 0 && !(f & BIT(FACT_ASIDE)) &&
-		      in(n->reported, PROMOTABLE | FSM_BIT(CATCHINGUP));
+	c->elector += elector;
+	c->alternative += elector && !(f & BIT(FACT_CANDIDATE));
 	c->data += data;
 	c->waiting += n->reported == FSM_WAIT_STANDBY;
 	c->insufficient += data && !(f & BIT(FACT_SUFFICES));
@@ -588,7 +591,9 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	       if_true(g->dirty, GROUP_DIRTY) |
 	       if_true(w && f->desired != w->reported, GROUP_CHANGE) |
 	       if_true(c->successor, GROUP_SUCCESSOR) |
-	       if_true(c->elector, GROUP_ELECTOR) | if_true(revocable, GROUP_REVOCABLE) |
+	       if_true(c->elector, GROUP_ELECTOR) |
+	       if_true(c->alternative, GROUP_ALTERNATIVE) |
+	       if_true(revocable, GROUP_REVOCABLE) |
 	       if_true(revocable || facts_fresh(w), GROUP_REPLACEABLE) |
 	       if_true(f->members > 2 || c->insufficient, GROUP_NEEDS_VOTE) |
 	       if_true(c->data || (w && facts_member(w)), GROUP_OTHER_DATA) |

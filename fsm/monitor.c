@@ -246,7 +246,6 @@ open_op(struct work *w, unsigned effects, int64_t candidate)
 		.old_writer = w->f.writer < 0 ? 0 : g->writer,
 		.candidate = candidate,
 		.preferred = asked && r->kind == FSM_REQ_PROMOTION ? r->node : 0,
-		.excluded = effects & DO_PLANNED ? g->writer : 0,
 	};
 	enter_phase(g, PHASE_DRAIN);
 }
@@ -423,6 +422,8 @@ do_operation(struct work *w, const struct fsm_rule *r, const struct cast *a)
 			g->op.target_lsn = g->node[a->w].final_lsn;
 		enter_phase(g, PHASE_PROMOTE);
 	}
+	if (e & DO_EXCLUDE)
+		g->op.excluded = g->node[a->x].id;
 	if (e & DO_FORGET ||
 	    (e & DO_DROP_CANDIDATE && a->x >= 0 && a->x == w->f.candidate))
 		forget_candidate(g);

@@ -48,6 +48,7 @@ enum fsm_effects {
 	DO_LOSE = 1 << 22,       /* X does not count, and must hold when it comes back */
 	DO_LEASE = 1 << 23,      /* the lease changes between finite and unlimited */
 	DO_GRANT = 1 << 24,      /* what the writer is to have in force has changed */
+	DO_EXCLUDE = 1 << 26,    /* X is the last choice from now on */
 	DO_DROP_CANDIDATE = 1 << 25, /* if X is the candidate there is none any more */
 };
 

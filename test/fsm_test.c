@@ -709,7 +709,7 @@ test_elect(void)
 	elected(ELECT_WINNER, 2, 0, "the operator's choice");
 	g.op.preferred = 0;
 	g.op.excluded = 3;
-	elected(ELECT_WINNER, 2, 0, "never the one that is switched away from");
+	elected(ELECT_WINNER, 2, 0, "one that failed comes last");
 	g.op.excluded = 0;
 	vote(2, 1, 2000);
 	elected(ELECT_WINNER, 3, 2, "priority wins, and fetches what it lacks");
