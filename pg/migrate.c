@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "fsm/fsm.h"
+#include "ini/buf.h"
 #include "ini/err.h"
 #include "ini/log.h"
 #include "pg/db.h"
@@ -180,13 +181,53 @@ fill_rules(struct db *d, struct err *e)
 	return 0;
 }
 
+/* One statement: there are hundreds. Names of states and acts need no quotes in an array.
+ */
+static int
+fill_edges(struct db *d, struct err *e)
+{
+	struct buf list[3] = { 0 };
+	int rc;
+
+	for (int from = 0; from < FSM_STATE_COUNT; from++)
+		for (int to = 0; to < FSM_STATE_COUNT; to++) {
+			const struct fsm_edge *x =
+			    fsm_edge((enum fsm_state)from, (enum fsm_state)to);
+			char sep = buf_len(&list[0]) ? ',' : '{';
+
+			if (!x)
+				continue;
+			buf_printf(
+			    &list[0], "%c%s", sep, fsm_state_name((enum fsm_state)from));
+			buf_printf(
+			    &list[1], "%c%s", sep, fsm_state_name((enum fsm_state)to));
+			buf_printf(&list[2], "%c%s", sep, fsm_act_name(x->act));
+		}
+	for (int i = 0; i < 3; i++)
+		buf_char(&list[i], '}');
+	rc = db_run(d, e,
+	    "with new as (select * from unnest($1::text[], $2::text[], $3::text[]) n (c, "
+	    "a, x)),"
+	    " gone as (delete from pgautofailover.edge where (current_state, "
+	    "assigned_state) not in"
+	    "  (select c, a from new))"
+	    " insert into pgautofailover.edge select * from new on conflict "
+	    "(current_state,"
+	    " assigned_state) do update set act = excluded.act where edge.act <> "
+	    "excluded.act",
+	    buf_peek(&list[0]), buf_peek(&list[1]), buf_peek(&list[2]), DB_END);
+	for (int i = 0; i < 3; i++)
+		buf_drop(&list[i]);
+	return rc;
+}
+
 int
 schema_fill(struct db *d, struct err *e)
 {
 	if (db_run(d, e, "begin", DB_END))
 		return -1;
 	if (db_run(d, e, LOCK_SQL, DB_END) || fill_states(d, e) || fill_rules(d, e) ||
-	    db_run(d, e, "commit", DB_END)) {
+	    fill_edges(d, e) || db_run(d, e, "commit", DB_END)) {
 		if (db_is_open(d))
 			(void)!db_run(d, NULL, "rollback", DB_END);
 		return err_wrap(e, "fill the tables of states and rules");

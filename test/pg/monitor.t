@@ -63,6 +63,11 @@ is "$(monitor_sql "select string_agg(formationid, ' ' order by 1) from pgautofai
 	"default other third" "with the formations that were asked for"
 is "$(monitor_sql "select count(*) > 20 from pgautofailover.state")" t "and the list of states"
 is "$(monitor_sql "select count(*) > 20 from pgautofailover.fsm")" t "and the list of rules"
+is "$(monitor_sql "select count(*) > 20 from pgautofailover.dump_fsm_edges()")" t \
+	"and the list of edges"
+is "$(monitor_sql "select count(*) from pgautofailover.check_fsm_reachability((select
+	jsonb_agg(jsonb_build_object('current', current_state, 'assigned', assigned_state))
+	from pgautofailover.dump_fsm_edges() where pos <> 5))")" 1 "one that a keeper lacks is found"
 fails "a second process for the same directory is refused" 12 \
 	"$autoctl" monitor run --pgdata "$root/m"
 fails "and so is create monitor" 3 "$autoctl" create monitor --pgdata "$root/m"
@@ -92,6 +97,10 @@ is "$(sqlstate "select pgautofailover.set_node_candidate_priority('default', 'no
 	22023 "no priority of 101"
 is "$(sqlstate "select pgautofailover.remove_node(4711)")" 42704 "nobody cannot be removed"
 is "$(sqlstate "select pgautofailover.stop_maintenance($n2)")" 55000 "there is no maintenance to stop"
+is "$(sqlstate "select pgautofailover.start_maintenance('127.0.0.1', 4711)")" 42704 \
+	"nor anybody at that port"
+is "$(sqlstate "select pgautofailover.set_node_candidate_priority(1, '127.0.0.1', 2, -1)")" 22023 \
+	"nor a priority of -1, in the old way"
 is "$(sqlstate "select pgautofailover.register_node('nope', 'h', 1, 'postgres')")" 42P17 \
 	"no registration in no formation"
 is "$(sqlstate "select pgautofailover.register_node('default', '127.0.0.1', 1, 'postgres')")" \
