@@ -52,6 +52,7 @@ struct place {
 	struct store_key key;
 	struct mono decide_at;
 	struct mono lease_at; /* the last renewal the writer may hold */
+	bool leased;          /* ... followed since before it was revoked */
 	bool revoked;         /* ... and there were none since */
 	bool asked;           /* somebody wants to see what we see */
 	bool present;
@@ -265,18 +266,20 @@ see_node(
 }
 
 /* The writer is taken to have renewed whenever it reported; after the revocation was
- * stored no report renews. A monitor that finds it revoked cannot know since when. */
+ * stored no report renews. Who revoked has seen every report before; a monitor that
+ * finds it revoked cannot know since when. */
 static void
 see_lease(struct monitor *m, struct place *p, struct fsm_group *g, struct mono now)
 {
 	const struct eye *writer =
 	    eye_find(m, g->op.revoked && g->op.old_writer ? g->op.old_writer : g->writer);
 
-	if (!g->op.revoked)
+	if (!g->op.revoked || (!p->revoked && p->leased))
 		p->lease_at = writer ? writer->report_at : now;
 	else if (!p->revoked)
 		p->lease_at = now;
 	p->revoked = g->op.revoked;
+	p->leased = true;
 	g->lease_age_ms = age(p->lease_at, now);
 }
 
@@ -638,6 +641,8 @@ hold_epoch(struct monitor *m, struct err *e)
 			    "another monitor process has taken over, this one stands by");
 			m->epoch = 0;
 			eyes_sweep(m, true);
+			for (size_t i = 0; i < m->nplaces; i++)
+				m->places[i].leased = m->places[i].revoked = false;
 		}
 		return rc < 0 ? -1 : 0;
 	}
