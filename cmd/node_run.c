@@ -84,9 +84,20 @@ take_step(struct node *n)
 	return false;
 }
 
+/* Where there is no monitor the standing goal is all there is, and nobody to lose. */
+static void
+go_alone(struct node *n)
+{
+	n->k->contact = true;
+	n->contact = n->loop.now;
+	n->told = n->k->current;
+}
+
 static void
 turn(struct node *n)
 {
+	if (config_no_monitor(&n->cfg))
+		go_alone(n);
 	node_local_turn(n);
 	node_ping_turn(n);
 	node_monitor_turn(n);
@@ -274,8 +285,6 @@ is_created(struct node *n)
 		return false;
 	if (n->k->current != FSM_INIT && n->k->current != FSM_WAIT_STANDBY &&
 	    n->k->current == n->k->goal && n->told == n->k->current)
-		return true;
-	if (config_no_monitor(&n->cfg))
 		return true;
 	if (n->fails > CREATE_FAILS_MAX)
 		n->exit_kind = ERR_INIT;
