@@ -43,7 +43,7 @@ struct host {
 int host_init(struct host *, const struct config *, int64_t node_id, struct err *)
     __attribute__((warn_unused_result));
 
-/* ERR_PGCTL when somebody else listens on the port, on one of listen_addresses: better
+/* ERR_STATE when somebody else listens on the port, on one of listen_addresses: better
  * now and in words than from the log of a Postgres that does not start. */
 int host_check_port(const struct config *, struct err *)
     __attribute__((warn_unused_result));

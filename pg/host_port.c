@@ -50,7 +50,7 @@ host_check_port(const struct config *c, struct err *e)
 		snprintf(address, sizeof address, "%.*s", (int)len, p);
 		if (!is_taken(address, c->port))
 			continue;
-		err_set(e, ERR_PGCTL, "port %d is in use on %s", c->port, address);
+		err_set(e, ERR_STATE, "port %d is in use on %s", c->port, address);
 		return err_hint(e, "Choose another one with --pgport.");
 	}
 	return 0;

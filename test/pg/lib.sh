@@ -201,7 +201,7 @@ node_up() {
 	}
 	frugal "$root/n$nu_n"
 	node_start "$nu_n"
-	within 30 answers "$nu_n"
+	within 30 serves "$nu_n"
 }
 
 # stop_node N [TERM|INT|QUIT] : ask its keeper to stop, and see it gone.
@@ -237,7 +237,7 @@ sql() {
 	psql_at "$(node_port "$1")" postgres -c "$2"
 }
 
-answers() {
+serves() {
 	sql "$1" 'select 1'
 }
 
