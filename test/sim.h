@@ -69,6 +69,7 @@ struct sim_host {
 	int stream_incarnation;
 	int64_t stream_heard_at;
 	int64_t stream_retry_at;
+	int64_t resend_at;
 	uint64_t ack[SIM_HOSTS]; /* the writer's view of its walsenders */
 	bool walsender[SIM_HOSTS];
 	int crashes;

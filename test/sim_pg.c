@@ -243,6 +243,22 @@ simpg_ack_arrives(struct sim *s, const struct sim_message *m)
 	sim_acks_check(s);
 }
 
+/* What got lost on the way is sent again, as TCP does. */
+static void
+send_again(struct sim *s, int h, int u)
+{
+	struct sim_host *x = &s->host[h];
+
+	if (x->wal.end >= s->host[u].wal.end || s->now < x->resend_at)
+		return;
+	x->resend_at = s->now + 200;
+	struct sim_message *m = sim_send(s, MSG_WAL, u, h);
+	if (m) {
+		m->incarnation = s->host[u].incarnation;
+		m->lsn = s->host[u].wal.end;
+	}
+}
+
 /* What Postgres does by itself as time passes. */
 void
 simpg_step(struct sim *s, int h)
@@ -266,8 +282,10 @@ simpg_step(struct sim *s, int h)
 			simpg_detach(s, h);
 		else if (!sim_linked(s, h, u) && s->now - x->stream_heard_at > 5000)
 			simpg_detach(s, h);
-		else if (sim_linked(s, h, u))
+		else if (sim_linked(s, h, u)) {
 			x->stream_heard_at = s->now;
+			send_again(s, h, u);
+		}
 	}
 	if (x->stream_from < 0 && x->conf_upstream && s->now >= x->stream_retry_at)
 		try_attach(s, h);
