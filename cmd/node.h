@@ -21,6 +21,23 @@ struct node_session {
 	struct log_once trouble;
 };
 
+/* The address of a name; start from { .fd = -1 }. */
+struct node_name {
+	struct loop *loop;
+	char host[256];
+	char address[64]; /* "" not known */
+	struct mono at;   /* when it was found */
+	struct mono began;
+	pid_t pid; /* who looks it up */
+	int fd;
+};
+
+enum node_name_is {
+	NODE_NAME_NONE,  /* no look-up is needed */
+	NODE_NAME_KNOWN, /* address */
+	NODE_NAME_SOON   /* ask again */
+};
+
 /* What the monitor's session is asked. */
 enum node_ask {
 	ASK_NONE,
@@ -82,6 +99,7 @@ struct node {
 	char *cfg_path, *state_path, *init_path, *lease_path;
 
 	struct node_session mon;
+	struct node_name mon_name;
 	enum node_ask asked;   /* of the statement under way */
 	unsigned asks;         /* bits of enum node_ask that are waiting */
 	struct mono asked_at;  /* when the report under way was sent */
@@ -120,6 +138,7 @@ struct node {
 	int ncrashes;
 
 	struct node_session ping;
+	struct node_name ping_name;
 	struct mono ping_at;
 	int64_t ping_id; /* whom */
 	enum fsm_witness heard;
@@ -158,7 +177,11 @@ void node_postmaster_look(struct node *);
 /* node_ping.c */
 void node_ping_turn(struct node *);
 int64_t node_ping_wait_ms(const struct node *);
+/* node_resolve.c */
+enum node_name_is node_name_find(struct node_name *, struct loop *, const char *host);
+void node_name_close(struct node_name *);
 /* node_work.c */
+void node_become_child(const char *name, pid_t parent, int keep_fd);
 void node_work_begin(struct node *, const struct keeper_step *);
 void node_work_abort(struct node *);
 bool node_work_moves(const struct node *);

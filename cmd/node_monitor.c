@@ -10,12 +10,14 @@
 #include "ini/mem.h"
 #include "ini/str.h"
 #include "pg/store.h"
+#include "pg/uri.h"
 
 #include "ini/ban.h"
 
 #define CONNECT_MS 2000
 #define STATEMENT_MS 3000
 #define RETRY_MOST_MS 2000
+#define NAME_MS 3000 /* a name service that takes longer is worth a line */
 
 /* -- what sessions have in common -- */
 
@@ -408,21 +410,49 @@ lost(struct node *n, const struct err *e)
 	node_session_lost(n, &n->mon, RETRY_MOST_MS);
 }
 
+/* The connection string with the address beside the name. */
+static bool
+find_monitor(struct node *n, struct buf *uri)
+{
+	enum node_name_is is;
+
+	buf_reset(uri);
+	if (uri_get(n->cfg.monitor, "host", uri, NULL) == -1)
+		return false;
+	is = node_name_find(&n->mon_name, &n->loop, buf_peek(uri));
+	buf_reset(uri);
+	if (is == NODE_NAME_SOON) {
+		n->mon.retry_at = mono_after(n->loop.now, 20);
+		if (mono_between(n->contact, n->loop.now) > NAME_MS)
+			log_once(&n->mon.trouble, LOG_LEVEL_WARN,
+			    "the monitor's address is looked up: %s", n->mon_name.host);
+	} else if (is == NODE_NAME_NONE)
+		buf_str(uri, n->cfg.monitor);
+	else if (uri_set(n->cfg.monitor, "hostaddr", n->mon_name.address, uri, NULL) ==
+		 -1)
+		return false;
+	return is != NODE_NAME_SOON;
+}
+
 static void
 begin_connect(struct node *n)
 {
+	struct buf uri = { 0 };
 	char name[64];
-	struct db_target t = {
-		.uri = n->cfg.monitor, .application_name = name, .connect_ms = CONNECT_MS
-	};
+	struct db_target t = { .application_name = name, .connect_ms = CONNECT_MS };
 	struct err e = { 0 };
 
-	snprintf(name, sizeof name, "autoctl keeper %lld", (long long)n->k->node_id);
-	n->asks |= 1U << ASK_LISTEN;
-	n->asked = ASK_NONE;
-	n->told = FSM_UNKNOWN;
-	if (watch_open(&n->mon.w, &t, &e) == -1)
-		lost(n, &e);
+	if (find_monitor(n, &uri)) {
+		snprintf(
+		    name, sizeof name, "autoctl keeper %lld", (long long)n->k->node_id);
+		n->asks |= 1U << ASK_LISTEN;
+		n->asked = ASK_NONE;
+		n->told = FSM_UNKNOWN;
+		t.uri = buf_peek(&uri);
+		if (watch_open(&n->mon.w, &t, &e) == -1)
+			lost(n, &e);
+	}
+	buf_drop(&uri);
 }
 
 /* A hint that the goal may have changed; the report fetches it. */

@@ -364,6 +364,8 @@ forget_all(struct node *n)
 	watch_close(&n->mon.w);
 	watch_close(&n->local.w);
 	watch_close(&n->ping.w);
+	node_name_close(&n->mon_name);
+	node_name_close(&n->ping_name);
 	loop_drop(&n->loop);
 	service_close(&n->svc);
 	config_drop(&n->cfg);
@@ -402,6 +404,7 @@ new_node(const struct config *cfg, enum node_mode mode)
 	n->mode = mode;
 	n->keeps_postgres = mode != NODE_CREATE;
 	n->k = &n->state.keeper;
+	n->mon_name.fd = n->ping_name.fd = -1;
 	n->mon.fd = n->local.fd = n->ping.fd = n->work.fd = n->pidfd = -1;
 	n->loop.wake[0] = n->loop.wake[1] = -1;
 	n->svc.lock_fd = -1;

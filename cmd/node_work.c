@@ -26,8 +26,8 @@
 
 /* The child has copies of the keeper's descriptors: it must use none of them, and must
  * not say goodbye on its connections either. */
-static void
-become_worker(const char *name, pid_t parent, int keep)
+void
+node_become_child(const char *name, pid_t parent, int keep)
 {
 	struct sigaction dflt = { .sa_handler = SIG_DFL };
 	char title[16];
@@ -326,7 +326,7 @@ begin(struct node *n, int pair[2])
 
 	if (pid == 0) {
 		close(pair[0]);
-		become_worker(fsm_act_name(w->job.act), parent, pair[1]);
+		node_become_child(fsm_act_name(w->job.act), parent, pair[1]);
 		work(n, pair[1]);
 	}
 	close(pair[1]);
@@ -426,7 +426,7 @@ node_chore_turn(struct node *n)
 		return;
 	pid = fork();
 	if (pid == 0) {
-		become_worker("chores", parent, -1);
+		node_become_child("chores", parent, -1);
 		_exit(do_chore(n));
 	}
 	if (pid == -1)
