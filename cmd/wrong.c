@@ -101,6 +101,7 @@ enough(const struct cmd_line *l, int n)
 
 /* Commands of pg_auto_failover that scripts may call, and that are not here. A row goes
  * when its command comes. */
+/* clang-format off */
 static const char *const missing[] = { "create coordinator", "create worker",
 	"create formation", "drop formation", "show systemd",
 	"enable secondary", "enable ssl", "enable monitor", "disable secondary",
@@ -108,6 +109,7 @@ static const char *const missing[] = { "create coordinator", "create worker",
 	"set node metadata", "activate", "inspect", "manual",
 	"internal", "do", "node init", "node apply", "node start", "node show",
 	"node check", "watch" };
+/* clang-format on */
 
 static const char *
 is_missing(const struct cmd_line *l)

@@ -39,15 +39,18 @@ look(struct db *d, const char *group, const char *since, struct buf *text, struc
 	return found;
 }
 
+struct asked {
+	const char *group, *since;
+};
+
 static int
-await(struct db *d, const char *group, const char *since, int64_t wait_ms,
-    struct buf *text, struct err *e)
+await(struct db *d, const struct asked *a, struct mono end, struct buf *text,
+    struct err *e)
 {
-	struct mono end = mono_after(clock_mono(), wait_ms);
 	struct db_notice n;
 
 	for (;;) {
-		int rc = look(d, group, since, text, e);
+		int rc = look(d, a->group, a->since, text, e);
 		int64_t left = mono_between(clock_mono(), end);
 
 		if (rc || left <= 0)
@@ -71,7 +74,8 @@ store_snapshot_ask(
 		group, DB_END))
 		return err_wrap(e, "ask the monitor what it sees");
 	struct row row = row_at(&r, 0);
-	rc = await(d, group, row_text(&row, "at"), wait_ms, text, e);
+	rc = await(d, &(struct asked){ group, row_text(&row, "at") },
+	    mono_after(clock_mono(), wait_ms), text, e);
 	rows_drop(&r);
 	return rc < 0 ? err_wrap(e, "ask the monitor what it sees") : rc;
 }
