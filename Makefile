@@ -4,6 +4,7 @@
 #   make DYNAMIC=1       the same against the shared libpq (packagers, other systems)
 #   make check           everything that is tested, with Postgres
 #   make check-unit      the part that needs no Postgres
+#   make check-long      every course of events of small groups, further than check goes
 #   make install DESTDIR= PREFIX=/usr/local
 #   make asan fuzz lint format clean
 #
@@ -109,6 +110,10 @@ check:
 
 check-unit: tests
 	@test/run $(UNIT)
+
+# the model checker with larger budgets: minutes, and some GB of memory
+check-long: test/model_test
+	test/model_test -L
 
 check-pg: tests
 	@test/run $(PGTESTS)

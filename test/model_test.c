@@ -1,0 +1,256 @@
+/* Explores small groups exhaustively: the real brain against every order of events. */
+/* SPDX-License-Identifier: PostgreSQL */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "test/model.h"
+#include "test/tap.h"
+
+#include "ini/ban.h"
+
+/*
+ *	test/model_test			what make check runs
+ *	test/model_test -L		what make check-long runs
+ *	test/model_test -n 2 -f 3 -o 2 -c 2 [-d 1] [-b GUARD] [-glvtrw] [-s SECONDS] [-m
+ *MILLIONS]
+ *
+ * One run: -n nodes, -f faults, -d late reports, -o operator's steps, -c
+ * commits; -g from the creation of the group on, -l without liveness, -b with
+ * a guard of the brain taken out, -r with reports of older sessions, -w
+ * without the guard of the lease, -v tells of each layer, -t prints the story.
+ */
+static struct m_limits limits = { .liveness = true };
+
+/* A group that was built and has come to rest. */
+static bool
+settled_group(struct m_world *w)
+{
+	m_first(w);
+	w->faults = w->delays = w->ops = w->commits = 0;
+	for (int round = 0; round < 60; round++)
+		if (!m_fair_round(w, round, getenv("MODEL_BUILD") != NULL))
+			break;
+	w->faults = (uint8_t)m_run.faults;
+	w->delays = (uint8_t)m_run.delays;
+	w->ops = (uint8_t)m_run.ops;
+	w->commits = (uint8_t)m_run.commits;
+	return m_is_good(w) && !m_broken.name;
+}
+
+static bool
+explore(const char *what, struct m_result *r)
+{
+	struct m_world root[2];
+	bool built = settled_group(&root[0]);
+
+	if (!built) {
+		OK(false, "%s: a group is built", what);
+		if (m_broken.name)
+			tap_note("%s: %s", m_broken.name, m_broken.text);
+		m_print_world(&root[0]);
+		return false;
+	}
+	m_first(&root[1]);
+	m_canonical(&root[1]);
+	m_search(root, 1 + limits.creation, &limits, r);
+	tap_note("%s: %lld states, depth %d, %.1f s, %lld decisions%s", what, r->states,
+	    r->depth, r->seconds, m_decisions_made, r->whole ? "" : ", not all");
+	m_decisions_made = 0;
+	return true;
+}
+
+static int
+guard_find(const char *name)
+{
+	for (int i = 0; i < FSM_GUARD_COUNT; i++)
+		if (strcmp(fsm_guard_list[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* What the adversary may do: its budget in one exploration. */
+struct budget {
+	int nodes, faults, delays, ops, commits;
+	bool creation;
+};
+
+static void
+spend(const struct budget *b)
+{
+	m_run = (struct m_config_of_run){ .nodes = b->nodes,
+		.faults = b->faults,
+		.delays = b->delays,
+		.ops = b->ops,
+		.commits = b->commits,
+		.lsn_unit = 1 << 20,
+		.guarded_lease = true };
+	limits.creation = b->creation;
+}
+
+static void
+describe(char *to, size_t size)
+{
+	snprintf(to, size, "%d nodes%s, %d faults, %d late, %d operations, %d commits",
+	    m_run.nodes, limits.creation ? " from nothing" : "", m_run.faults,
+	    m_run.delays, m_run.ops, m_run.commits);
+}
+
+/* Nothing that must not happen happens, and from everywhere it ends well. */
+static bool
+holds(void)
+{
+	struct m_result r;
+	char what[100];
+
+	describe(what, sizeof what);
+	if (!explore(what, &r))
+		return false;
+	OK(!r.broken && (r.whole || limits.seconds > 0 || limits.states > 0), "%s", what);
+	if (r.broken)
+		tap_note("%s in %d steps", r.broken, r.steps);
+	return !r.broken;
+}
+
+static const struct budget check_list[] = {
+	{ .nodes = 2, .faults = 1, .commits = 1, .creation = true },
+	{ .nodes = 2, .ops = 1, .commits = 1, .creation = true },
+	{ .nodes = 2, .faults = 1, .delays = 1, .commits = 1 },
+	{ .nodes = 2, .faults = 2, .commits = 1 },
+	{ .nodes = 2, .faults = 1, .ops = 1, .commits = 1 },
+	{ .nodes = 2, .ops = 2, .commits = 1 },
+};
+
+static const struct budget long_list[] = {
+	{ .nodes = 2,
+	    .faults = 1,
+	    .delays = 1,
+	    .ops = 1,
+	    .commits = 1,
+	    .creation = true },
+	{ .nodes = 2, .faults = 2, .delays = 1, .commits = 1 },
+	{ .nodes = 2, .faults = 1, .delays = 1, .ops = 1, .commits = 1 },
+	{ .nodes = 2, .delays = 1, .ops = 2, .commits = 1 },
+	{ .nodes = 2, .faults = 2, .ops = 1 },
+	{ .nodes = 2, .faults = 1, .ops = 2 },
+	{ .nodes = 2, .faults = 3 },
+};
+
+static int
+run_list(const struct budget *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		spend(&list[i]);
+		if (!holds())
+			limits.trace = false; /* one story is enough */
+	}
+	return tap_done();
+}
+
+static int
+usage(void)
+{
+	fprintf(stderr,
+	    "usage: model_test [-n nodes] [-f faults] [-o operations] [-c commits]"
+	    " [-b guard] [-s seconds] [-lvt]\n");
+	return 2;
+}
+
+static int
+one_run(const char *guard)
+{
+	if (guard) {
+		if (guard_find(guard) < 0) {
+			fprintf(stderr, "no such guard: %s\n", guard);
+			return 2;
+		}
+		fsm_broken_guards = 1ULL << guard_find(guard);
+	}
+	holds();
+	return tap_done();
+}
+
+static int
+number(const char *text)
+{
+	return (int)strtol(text, NULL, 10);
+}
+
+static bool
+option(int c, const char *value, const char **guard)
+{
+	switch (c) {
+	case 'n':
+		m_run.nodes = number(value);
+		return m_run.nodes >= 1 && m_run.nodes <= M_NODES;
+	case 'f':
+		m_run.faults = number(value);
+		return true;
+	case 'd':
+		m_run.delays = number(value);
+		return true;
+	case 'o':
+		m_run.ops = number(value);
+		return true;
+	case 'c':
+		m_run.commits = number(value);
+		return true;
+	case 'b':
+		*guard = value;
+		return true;
+	case 's':
+		limits.seconds = number(value);
+		return true;
+	case 'm':
+		limits.states = (long long)number(value) * 1000000;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+flag(int c)
+{
+	switch (c) {
+	case 'g':
+		limits.creation = true;
+		return true;
+	case 'l':
+		limits.liveness = false;
+		return true;
+	case 'r':
+		m_run.late_reports = true;
+		return true;
+	case 't':
+		limits.trace = true;
+		return true;
+	case 'v':
+		limits.verbose = true;
+		return true;
+	case 'w':
+		m_run.guarded_lease = false;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *guard = NULL;
+	int c;
+
+	if (argc == 1)
+		limits.trace = true;
+	if (argc == 1)
+		return run_list(check_list, sizeof check_list / sizeof *check_list);
+	if (argc == 2 && strcmp(argv[1], "-L") == 0)
+		return run_list(long_list, sizeof long_list / sizeof *long_list);
+	spend(&(struct budget){ .nodes = 2, .faults = 1, .ops = 1, .commits = 1 });
+	while ((c = getopt(argc, argv, "n:f:d:o:c:b:s:m:glrtvw")) != -1)
+		if (!option(c, optarg, &guard) && !flag(c))
+			return usage();
+	return one_run(guard);
+}
