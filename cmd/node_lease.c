@@ -122,6 +122,8 @@ node_lease_open(struct node *n, struct err *e)
 	n->lease_until = clock_mono();
 	if (known)
 		n->lease_until.ms = atomic_load(&shared->until_ms);
+	if (known && n->lease_until.ms != INT64_MAX)
+		n->lease_limited = true;
 	memcpy(shared->boot, boot, sizeof boot);
 	node_lease_turn(n);
 	return 0;

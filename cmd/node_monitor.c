@@ -108,10 +108,14 @@ accept_lease(struct node *n, const struct reply *r)
 	if (r->lease_ms == 0)
 		return; /* revoked: what is held runs out */
 	node_lease_set(n, r->lease_ms, n->asked_at);
-	if (r->lease_gen != n->k->lease_gen) {
-		n->k->lease_gen = r->lease_gen;
-		node_hurry(n);
-	}
+	if (r->lease_gen == n->k->lease_gen)
+		return;
+	/* on disk before the monitor hears of it: a keeper that starts anew must know that
+	 * its lease ends */
+	n->k->lease_gen = r->lease_gen;
+	if (node_save(n) == -1)
+		n->k->lease_gen = 0;
+	node_hurry(n);
 }
 
 static void
