@@ -218,6 +218,17 @@ pair_up() {
 	ok "node 1 is primary, node 2 secondary" wait_pair 1 2
 }
 
+# nodes_up N : monitor, N nodes, one primary, the others secondaries.
+nodes_up() {
+	pair_up
+	nsu_n=2
+	while [ "$nsu_n" -lt "$1" ]; do
+		nsu_n=$((nsu_n + 1))
+		ok "node $nsu_n is created" node_up "$nsu_n"
+	done
+	ok "one primary, $(($1 - 1)) secondaries" wait_settled "$1" 60
+}
+
 # ---- looking ----
 
 # One value or one line each, "|" between columns.
@@ -314,6 +325,29 @@ writer_node() {
 		where goalstate in ('single', 'primary', 'wait_primary', 'apply_settings')"
 }
 
+# catch_goal N STATE SECONDS : as wait_goal, for goals that pass by within milliseconds.
+# The server itself looks, again and again.
+catch_goal() {
+	monitor_sql "do \$\$ begin
+		for i in 1 .. $3 * 500 loop
+			if (select goalstate = '$2' from pgautofailover.node
+				where nodename = 'node_$1') then return; end if;
+			perform pg_sleep(0.002);
+		end loop;
+		raise 'node_$1 never had the goal $2';
+		end \$\$"
+}
+
+# event_id : the newest event. was_goal N STATE EVENT : node N had this goal after that event.
+event_id() {
+	monitor_sql 'select coalesce(max(eventid), 0) from pgautofailover.event'
+}
+
+was_goal() {
+	[ "$(monitor_sql "select count(*) > 0 from pgautofailover.event
+		where nodename = 'node_$1' and goalstate = '$2' and eventid > $3")" = t ]
+}
+
 node_id() {
 	monitor_sql "select nodeid from pgautofailover.node where nodename = 'node_$1'"
 }
@@ -327,6 +361,15 @@ json() {
 
 show() {
 	"$autoctl" show "$@" --monitor "$(monitor_uri)"
+}
+
+# set_node N PROPERTY VALUE
+set_node() {
+	timeout 90 "$autoctl" set node "$2" "$3" --name "node_$1" --monitor "$(monitor_uri)"
+}
+
+set_nss() {
+	timeout 90 "$autoctl" set formation number-sync-standbys "$1" --monitor "$(monitor_uri)"
 }
 
 perform() {
@@ -429,6 +472,23 @@ monitor_dead() {
 	done
 }
 
+# lag N, lag_ends N : node N receives nothing, and nobody is told; and receives again.
+lag() {
+	lag_pid=$(sql "$1" 'select pid from pg_stat_wal_receiver')
+	[ "${lag_pid:-0}" -gt 0 ] && kill -STOP "$lag_pid"
+	echo "${lag_pid:-0}" >"$root/pid/lag_$1"
+}
+
+lag_ends() {
+	kill -CONT "$(pid_of "lag_$1")"
+}
+
+# bulk N NAME : on node N, a table of more WAL than sockets hold.
+bulk() {
+	sql "$1" "create table $2 as select i, repeat('x', 200) t
+		from generate_series(1, 60000) i"
+}
+
 restart_host() {
 	node_start "$1"
 }
@@ -465,6 +525,15 @@ writing() {
 	writing_before=$(wc -l <"$root/acks" 2>/dev/null || echo 0)
 	nap 0.05
 	[ "$(wc -l <"$root/acks" 2>/dev/null || echo 0)" -gt "$writing_before" ]
+}
+
+# More rows are acknowledged within a second or so.
+one_acknowledges() {
+	writing || writing || writing
+}
+
+nobody_acknowledges() {
+	! one_acknowledges
 }
 
 writer_stop() {

@@ -1,0 +1,69 @@
+#!/bin/sh
+# The preferred node lacks what another one has: it fetches that, then takes over.
+# SPDX-License-Identifier: PostgreSQL
+. test/pg/lib.sh
+
+# Node N lacks more than sockets hold of what the writer has.
+is_behind() {
+	[ "$(sql 1 "select pg_current_wal_lsn() - flush_lsn > 4e6 from pg_stat_replication
+		where application_name = 'pgautofailover_standby_$(node_id "$1")'")" = t ]
+}
+
+rows_of() {
+	sql "$1" "select count(*) from $2"
+}
+
+cluster_init
+nodes_up 3
+ok "node 3 is preferred" set_node 3 candidate-priority 90
+ok "settings are applied" wait_settled 3 20
+ok "an application writes" writer_start 1 2 3
+
+ok "node 3 receives nothing any more" lag 3
+ok "much is written" bulk 1 first
+ok "node 3 is behind" within 10 is_behind 3
+ok "writes go on" within 5 writing
+since=$(event_id)
+event behind
+ok "the primary's host dies" kill_host 1
+lag_ends 3
+ok "node 3 takes over" wait_goal 3 primary 40
+ok "it fetched what it lacked first" was_goal 3 fast_forward "$since"
+ok "writes go on" within 30 writing
+is "$(rows_of 3 first)" 60000 "it has all rows"
+ok "writes stopped for less than 8 s" gap_below behind 8000
+restart_host 1
+ok "one primary, two secondaries" wait_settled 3 60
+
+# a receiver that hangs for good cannot be asked to let go: it must be made to
+ok "node 1 is preferred" set_node 1 candidate-priority 100
+ok "settings are applied" wait_settled 3 20
+ok "node 1's receiver hangs" lag 1
+ok "much is written" bulk 3 second
+since=$(event_id)
+event hangs
+ok "the primary's host dies" kill_host 3
+ok "another node takes over" within 40 eval 'case $(writer_node) in 1 | 2) ;; *) false ;; esac'
+ok "writes go on" within 40 writing
+is "$(rows_of "$(writer_node)" second)" 60000 "it has all rows"
+ok "node 1's receiver is gone" within 20 gone "$(pid_of lag_1)"
+restart_host 3
+ok "one primary, two secondaries" wait_settled 3 60
+
+# what is received counts, replayed or not
+new=$(writer_node)
+for n in 1 2 3; do
+	[ "$n" = "$new" ] || ok "node $n replays nothing" sql $n 'select pg_wal_replay_pause()'
+done
+ok "much is written" bulk "$new" third
+event paused
+ok "the primary's host dies" kill_host "$new"
+ok "writes go on" within 40 writing
+is "$(rows_of "$(writer_node)" third)" 60000 "the new primary has all rows"
+restart_host "$new"
+ok "one primary, two secondaries" wait_settled 3 60
+
+ok "the application stops" writer_stop
+gaps
+ok "nothing that was acknowledged is lost" writer_verify
+done_testing

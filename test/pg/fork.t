@@ -1,0 +1,61 @@
+#!/bin/sh
+# What operators do behind our back: a standby promoted by hand; all of them taken out.
+# SPDX-License-Identifier: PostgreSQL
+. test/pg/lib.sh
+
+maintenance() {
+	timeout 100 "$autoctl" "$1" maintenance --pgdata "$root/n$2"
+}
+
+in_recovery() {
+	[ "$(sql "$1" 'select pg_is_in_recovery()')" = t ]
+}
+
+streams_from() {
+	[ "$(sql "$1" "select status from pg_stat_wal_receiver
+		where sender_port = $(node_port "$2")")" = streaming ]
+}
+
+cluster_init
+nodes_up 3
+ok "an application writes" writer_start 1 2 3
+
+since=$(event_id)
+identifier=$(sql 3 'select system_identifier from pg_control_system()')
+event fork
+ok "a standby is promoted by hand" pg_ctl -D "$root/n3" -w promote
+sql 3 "set synchronous_commit = local; create table fork as select 1" >/dev/null 2>&1
+ok "it is a standby again" within 60 in_recovery 3
+ok "it follows the primary" within 60 streams_from 3 1
+ok "one primary, two secondaries" wait_settled 3 60
+is "$(writer_node)" 1 "the primary is who it was"
+is "$(sql 3 "select to_regclass('fork') is null")" t "what was written there is gone"
+fails "nobody was a candidate" 1 was_goal 3 prepare_promotion "$since"
+ok "writes did not stop for that" gap_below fork 2000
+ok "it was rewound, not copied" eval '! grep -q "base backup" "$root/log/node_3.log"'
+
+# all standbys aside: they stream, so writes go on, and the primary stays what it is
+event maintenance
+ok "maintenance of node 2" maintenance enable 2
+ok "maintenance of node 3" maintenance enable 3
+ok "both are" wait_state 2 maintenance 5
+wait_state 3 maintenance 5
+ok "the primary is primary" holds 3 state_is 1 primary
+ok "writes go on" within 5 writing
+ok "writes did not stop for that" gap_below maintenance 1000
+ok "a failover to nobody is refused" eval '! perform failover'
+event aside
+for n in 2 3; do
+	ok "Postgres of node $n is stopped" pg_ctl -D "$root/n$n" -m fast stop
+done
+ok "nothing is acknowledged on one node alone" within 10 nobody_acknowledges
+ok "the primary is still primary" holds 3 state_is 1 primary
+ok "the end of maintenance" maintenance disable 2
+ok "writes go on" within 30 writing
+ok "the end of maintenance" maintenance disable 3
+ok "one primary, two secondaries" wait_settled 3 60
+
+ok "the application stops" writer_stop
+gaps
+ok "nothing that was acknowledged is lost" writer_verify
+done_testing
