@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "pg/standby.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 
 #define POLL_MS 3
 #define DETACH_PATIENCE_MS 80 /* a reload does it in 10 ms, unless replay is blocked */
-#define DETACH_MS 5000
+#define DETACH_MS 2000
+#define HARD_STOP_MS 10000
 #define DIVERGED_MS 2000
 #define SETTLE_MS 10000 /* without progress */
 #define SETTLE_STEP_MS 10
@@ -47,7 +49,8 @@ receiver_pid(struct db *d, int *pid, bool *recovery, struct err *e)
 
 /*
  * The startup process ends the walreceiver when it sees the new setting, which it does
- * not while replay is blocked; then we do, and it does not come back (facts 1.4).
+ * not while replay is blocked; then we do, and it does not come back (facts 1.4). 0: it
+ * is gone; else the pid of one that does not end.
  */
 static int
 end_receiver(struct db *d, struct err *e)
@@ -67,7 +70,21 @@ end_receiver(struct db *d, struct err *e)
 		if (clock_mono().ms - begin.ms > DETACH_PATIENCE_MS && kill(pid, SIGTERM))
 			continue; /* it has just gone: the next look tells */
 	} while (clock_nap_until(deadline, POLL_MS));
-	return err_set(e, ERR_POSTGRES, "the walreceiver, process %d, does not end", pid);
+	return pid;
+}
+
+/* Deaf to SIGTERM, as one that was stopped is: what it would still write if it woke up
+ * must not come after the promise. Postgres does not outlive such an end, and restarts. */
+static int
+end_hard(const struct host *h, int pid, struct host_position *p, struct err *e)
+{
+	struct postmaster_stop how = { .mode = POSTMASTER_IMMEDIATE,
+		.deadline_ms = HARD_STOP_MS };
+
+	host_progress(h, "the walreceiver, process %d, does not end: killed", pid);
+	if (kill(pid, SIGKILL) && errno != ESRCH)
+		return err_sys(e, "kill the walreceiver, process %d", pid);
+	return postmaster_stop(h, &how, e) || standby_start_alone(h, p, e) ? -1 : 0;
 }
 
 /*
@@ -107,7 +124,7 @@ int
 standby_detach(const struct host *h, struct host_position *p, struct err *e)
 {
 	struct db d = { 0 };
-	int rc = -1;
+	int rc;
 
 	if (host_position(h, p, e))
 		return -1;
@@ -115,10 +132,13 @@ standby_detach(const struct host *h, struct host_position *p, struct err *e)
 		return err_set(e, ERR_STATE, "not a standby: nothing to let go of");
 	if (point(h, NULL, e) || host_open(h, &d, 0, e))
 		return err_wrap(e, "let go of the upstream");
+	rc = end_receiver(&d, e);
 	/* twice: one that was just being started is seen by the second look */
-	if (end_receiver(&d, e) == 0 && end_receiver(&d, e) == 0)
-		rc = host_position(h, p, e);
+	if (rc == 0)
+		rc = end_receiver(&d, e);
 	db_close(&d);
+	if (rc >= 0)
+		rc = rc > 0 ? end_hard(h, rc, p, e) : host_position(h, p, e);
 	return rc ? err_wrap(e, "let go of the upstream") : 0;
 }
 

@@ -25,8 +25,10 @@ ok "node 3 is behind" within 10 is_behind 3
 ok "writes go on" within 5 writing
 since=$(event_id)
 event behind
-ok "the primary's host dies" kill_host 1
+kill_host 1 &
+ok "the primary's host dies" catch_goal 3 report_lsn 40
 lag_ends 3
+wait $!
 ok "node 3 takes over" wait_goal 3 primary 40
 ok "it fetched what it lacked first" was_goal 3 fast_forward "$since"
 ok "writes go on" within 30 writing
