@@ -10,6 +10,7 @@
 #include "ini/buf.h"
 #include "ini/clock.h"
 #include "ini/err.h"
+#include "ini/log.h"
 #include "ini/str.h"
 #include "pg/postmaster.h"
 
@@ -24,6 +25,7 @@
 #define SETTLE_STEP_MS 10
 #define SURE_MS 30
 #define FETCH_IDLE_MS 10000
+#define RESUME_MS 500
 
 /* -- let go -- */
 
@@ -74,7 +76,8 @@ end_receiver(struct db *d, struct err *e)
 }
 
 /* Deaf to SIGTERM, as one that was stopped is: what it would still write if it woke up
- * must not come after the promise. Postgres does not outlive such an end, and restarts. */
+ * must not come after the promise. Postgres does not outlive such an end, and restarts.
+ */
 static int
 end_hard(const struct host *h, int pid, struct host_position *p, struct err *e)
 {
@@ -320,10 +323,29 @@ judge(struct follow *f, const struct receiver *w, struct err *e)
 	return standby_source_attached(f->h, f->up, e);
 }
 
+/* While replay is paused nobody starts a walreceiver for another upstream, and commits
+ * there may wait for it: streaming is worth more than the pause. */
+static int
+resume_replay(struct db *d, struct err *e)
+{
+	struct rows r = { 0 };
+	int rc = db_query(d, e, &r,
+	    "select pg_catalog.pg_wal_replay_resume()"
+	    " where pg_catalog.pg_is_wal_replay_paused()",
+	    DB_END);
+
+	if (rc == 0 && r.count > 0)
+		log_warn("replay was paused, which kept it from following: resumed");
+	rows_drop(&r);
+	return rc;
+}
+
 static int
 wait_streaming(struct follow *f, struct db *d, int64_t deadline_ms, struct err *e)
 {
 	struct mono deadline = mono_after(clock_mono(), deadline_ms);
+	struct mono resume = mono_after(clock_mono(), RESUME_MS);
+	bool resumed = false;
 	struct receiver w = { 0 };
 	int rc;
 
@@ -334,6 +356,11 @@ wait_streaming(struct follow *f, struct db *d, int64_t deadline_ms, struct err *
 			rc = judge(f, &w, e);
 		if (rc)
 			return rc > 0 ? 0 : -1;
+		if (!resumed && mono_reached(clock_mono(), resume)) {
+			if (w.status[0] == '\0' && resume_replay(d, e))
+				return -1;
+			resumed = true;
+		}
 		if (!host_progress(f->h, "connecting to %s:%d", f->up->host, f->up->port))
 			return err_set(e, ERR_SYSTEM, "given up on request");
 	} while (clock_nap_until(deadline, POLL_MS));
