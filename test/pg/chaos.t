@@ -17,7 +17,7 @@ roll() {
 trouble() {
 	roll 2
 	t_node=$((rolled + 1))
-	roll 7
+	roll 8
 	case $rolled in
 	0) t_name=postmaster_of_$t_node t_do="kill_postmaster $t_node" t_end=true ;;
 	1) t_name=host_of_$t_node t_do="kill_host $t_node" t_end="restart_host $t_node" ;;
@@ -25,12 +25,23 @@ trouble() {
 	3) t_name=switchover t_do="perform switchover" t_end=true ;;
 	4) t_name=cut_$t_node t_do="cut_off $t_node" t_end="heal $t_node" ;;
 	5) t_name=keeper_frozen_$t_node t_do="freeze $t_node STOP" t_end="freeze $t_node CONT" ;;
+	7) t_name=host_frozen_$t_node t_do="freeze_host $t_node" t_end="thaw_host $t_node" ;;
 	6) t_name=monitor t_do=kill_monitor t_end=monitor_start ;;
 	esac
 }
 
 freeze() {
 	kill "-$2" "$(pid_of "node_$1")"
+}
+
+# As a machine that is suspended, and goes on where it was: a former writer, too.
+freeze_host() {
+	host_processes "$1" >"$root/frozen_$1"
+	kill -STOP $(cat "$root/frozen_$1")
+}
+
+thaw_host() {
+	kill -CONT $(cat "$root/frozen_$1")
 }
 
 # Wait as long as the dice say, so that trouble meets what earlier trouble began.
