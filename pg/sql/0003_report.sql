@@ -281,6 +281,20 @@ begin
 			message = format('formation "%s" does not exist', formation_id),
 			hint = 'Create it with: autoctl create formation';
 	end if;
+	-- who has built nothing yet, and whose keeper is gone, is the same node when it comes
+	-- again: the answer to its first registration was lost
+	select n.nodeid, n.groupid, n.goalstate, n.candidatepriority, n.replicationquorum, n.nodename
+	  into assigned_node_id, assigned_group_id, assigned_group_state,
+		assigned_candidate_priority, assigned_replication_quorum, assigned_node_name
+	  from pgautofailover.node n
+	 where n.formationid = formation_id and n.nodename = node_name
+	   and n.nodehost = node_host and n.nodeport = node_port
+	   and n.reportedstate in ('init', 'wait_standby') and not n.has_data
+	   and n.goalstate <> 'dropped'
+	   and not exists (select from pg_stat_activity a where a.pid = n.session_pid);
+	if found then
+		return;
+	end if;
 	empty := not exists (select from pgautofailover.node where formationid = formation_id);
 	if f.kind <> wanted_kind or f.dbname <> dbname then
 		if not empty and f.kind <> wanted_kind then

@@ -119,6 +119,11 @@ is "$(sqlstate "select goal from pgautofailover.keeper_report(4711, 0, 0, 'init'
 kill -HUP "$(pid_of monitor)"
 ok "SIGHUP: it says what has changed" within 5 log_says monitor 'ssl.sslmode: "prefer" -> "require"'
 
+# a registration whose answer was lost is simply made again
+n9=$(register 6009 node_9)
+is "$(register 6009 node_9)" "$n9" "registered again before it has anything: the same node"
+monitor_sql "delete from pgautofailover.node where nodeid = $n9" >/dev/null
+
 # only the last session that said hello reports: what an older one sent comes too late
 psql -XAtq "$(monitor_uri)" <<-END >/dev/null &
 	select pgautofailover.keeper_hello($n1);
