@@ -23,8 +23,8 @@ ok "an application writes" writer_start 1 2 3
 
 # a planned one: the old primary and a standby are there
 for state in prepare_promotion stop_replication wait_primary; do
-	writer=$(writer_node)
-	candidate=$((writer % 3 + 1))
+	old=$(writer_node)
+	candidate=$((old % 3 + 1))
 	ok "node $candidate is preferred" prefer $candidate
 	ok "settings are applied" wait_settled 3 30
 	event "switchover_$state"
@@ -40,12 +40,12 @@ done
 
 # one after a host died: nobody may win until one of the two is back
 for state in report_lsn prepare_promotion stop_replication wait_primary; do
-	writer=$(writer_node)
-	candidate=$((writer % 3 + 1))
+	old=$(writer_node)
+	candidate=$((old % 3 + 1))
 	ok "node $candidate is preferred" prefer $candidate
 	ok "settings are applied" wait_settled 3 30
 	event "failover_$state"
-	ok "the primary's host dies" kill_host "$writer"
+	ok "the primary's host dies" kill_host "$old"
 	ok "node $candidate gets the goal $state" catch_goal $candidate $state 40
 	ok "its host dies" kill_host $candidate
 	ok "nothing is acknowledged" within 5 nobody_acknowledges
@@ -58,8 +58,8 @@ done
 
 # only Postgres of the candidate, not its keeper
 for state in prepare_promotion stop_replication wait_primary; do
-	writer=$(writer_node)
-	candidate=$((writer % 3 + 1))
+	old=$(writer_node)
+	candidate=$((old % 3 + 1))
 	ok "node $candidate is preferred" prefer $candidate
 	ok "settings are applied" wait_settled 3 30
 	event "postgres_$state"

@@ -58,18 +58,18 @@ ok "writes stopped for less than 10 s" gap_below candidate_dropped 10000
 is "$(nss)" 0 "number_sync_standbys fits what is left"
 ok "its keeper is gone" within 30 gone "$(pid_of "node_$candidate")"
 
-writer=$(writer_node)
+old=$(writer_node)
 for n in 1 2 3 4; do
-	[ "$n" = "$first" ] || [ "$n" = "$candidate" ] || [ "$n" = "$writer" ] || other=$n
+	[ "$n" = "$first" ] || [ "$n" = "$candidate" ] || [ "$n" = "$old" ] || other=$n
 done
 event forced
-ok "the primary's host dies" kill_host "$writer"
-ok "it is dropped by force" drop --name "node_$writer" --force --monitor "$(monitor_uri)"
+ok "the primary's host dies" kill_host "$old"
+ok "it is dropped by force" drop --name "node_$old" --force --monitor "$(monitor_uri)"
 ok "node $other is single" wait_state "$other" single 30
 ok "writes go on" within 20 writing
 ok "writes stopped for less than 8 s" gap_below forced 8000
-node_start "$writer"
-ok "the dropped node's keeper ends" within 30 gone "$(pid_of "node_$writer")"
+node_start "$old"
+ok "the dropped node's keeper ends" within 30 gone "$(pid_of "node_$old")"
 ok "only one takes writes" one_writer 1 2 3 4
 
 ok "the application stops" writer_stop
