@@ -37,7 +37,8 @@ struct link {
 	struct sockaddr_in from, to;
 	int listener;
 	bool cut;
-	bool refuse; /* resets everything: as a dead process on a living host */
+	char cut_text[64]; /* cut only those whose first bytes from the client hold it */
+	bool refuse;       /* resets everything: as a dead process on a living host */
 	int slow_ms;
 };
 
@@ -54,6 +55,9 @@ struct pair {
 	struct link *link;
 	int fd[2]; /* client, server */
 	bool connecting;
+	bool cut;
+	char first[512]; /* what the client began with: who it is */
+	size_t nfirst;
 	struct flow flow[2]; /* [i]: read from fd[i], written to fd[!i] */
 };
 
@@ -66,6 +70,7 @@ static volatile sig_atomic_t stop;
 static const char usage[] =
     "usage: wire run CONTROL NAME=ADDRESS:PORT,ADDRESS:PORT...   until SIGTERM\n"
     "       wire cut|heal|refuse CONTROL NAME    all links of that name\n"
+    "       wire cut CONTROL NAME WORD           of connections that begin with it\n"
     "       wire slow CONTROL NAME MS            delay in each direction\n"
     "A link listens on its first address and passes on to the second.\n";
 
@@ -191,6 +196,26 @@ pair_open(struct link *l)
 		pair_close(npairs - 1, true);
 }
 
+/* A startup packet ends each word with a NUL. */
+static bool
+is_meant(const struct pair *p)
+{
+	const char *text = p->link->cut_text;
+
+	return *text && memmem(p->first, p->nfirst, text, strlen(text) + 1);
+}
+
+static void
+remember(struct pair *p, const char *data, size_t n)
+{
+	size_t room = sizeof p->first - p->nfirst;
+
+	n = n < room ? n : room;
+	memcpy(p->first + p->nfirst, data, n);
+	p->nfirst += n;
+	p->cut = p->cut || is_meant(p);
+}
+
 /* Read when there is room, pass on when it is due. -1: the connection is broken. */
 static int
 flow_step(struct pair *p, int i, short from_events, short to_events)
@@ -208,9 +233,11 @@ flow_step(struct pair *p, int i, short from_events, short to_events)
 			f->sent = 0;
 			f->due = mono_after(clock_mono(), p->link->slow_ms);
 			to_events = POLLOUT;
+			if (i == 0)
+				remember(p, f->data, f->len);
 		}
 	}
-	if (f->len && to_events && mono_reached(clock_mono(), f->due)) {
+	if (f->len && to_events && !p->cut && mono_reached(clock_mono(), f->due)) {
 		n = send(p->fd[!i], f->data + f->sent, f->len - f->sent, MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -1;
@@ -252,7 +279,7 @@ static void
 pair_poll(const struct pair *p, struct pollfd fds[2], int *wait_ms)
 {
 	for (int i = 0; i < 2; i++) {
-		fds[i].fd = p->link->cut ? -1 : p->fd[i];
+		fds[i].fd = p->link->cut || p->cut ? -1 : p->fd[i];
 		fds[i].events = 0;
 		fds[i].revents = 0;
 	}
@@ -278,33 +305,41 @@ pair_poll(const struct pair *p, struct pollfd fds[2], int *wait_ms)
 			fds[i].fd = -1;
 }
 
+/* What a verb does to one link; false: no such verb. */
+static bool
+treat(struct link *l, const char *verb, const char *word)
+{
+	if (!strcmp(verb, "cut") && *word)
+		return !str_copy(l->cut_text, sizeof l->cut_text, word, NULL);
+	if (!strcmp(verb, "cut"))
+		return l->cut = true;
+	if (!strcmp(verb, "refuse"))
+		return l->refuse = true;
+	if (!strcmp(verb, "slow"))
+		return !str_int_between(word, 0, 60000, &l->slow_ms, NULL);
+	if (strcmp(verb, "heal"))
+		return false;
+	l->cut = l->refuse = false;
+	l->cut_text[0] = '\0';
+	l->slow_ms = 0;
+	return true;
+}
+
 /* "cut name", "heal name", "refuse name", "slow name 20": the links it was done to. */
 static int
 command(const char *text)
 {
-	char verb[16], name[32];
-	int ms = 0, done = 0, n = sscanf(text, "%15s %31s %d", verb, name, &ms);
+	char verb[16], name[32], word[64] = "";
+	int done = 0, n = sscanf(text, "%15s %31s %63s", verb, name, word);
 
-	for (int i = 0; n >= 2 && i < nlinks; i++) {
-		struct link *l = &links[i];
-
-		if (strcmp(l->name, name))
-			continue;
-		if (!strcmp(verb, "cut"))
-			l->cut = true;
-		else if (!strcmp(verb, "heal"))
-			l->cut = l->refuse = false, l->slow_ms = 0;
-		else if (!strcmp(verb, "refuse"))
-			l->refuse = true;
-		else if (!strcmp(verb, "slow") && n == 3)
-			l->slow_ms = ms;
-		else
-			return 0;
-		done++;
-	}
-	for (int i = npairs - 1; i >= 0; i--)
+	for (int i = 0; n >= 2 && i < nlinks; i++)
+		if (!strcmp(links[i].name, name))
+			done += treat(&links[i], verb, word);
+	for (int i = npairs - 1; i >= 0; i--) {
+		pairs[i]->cut = is_meant(pairs[i]);
 		if (pairs[i]->link->refuse)
 			pair_close(i, true);
+	}
 	return done;
 }
 
@@ -394,11 +429,11 @@ run(int argc, char **argv)
 }
 
 static int
-tell(const char *path, const char *verb, const char *name, const char *ms)
+tell(const char *path, const char *verb, const char *name, const char *word)
 {
 	struct sockaddr_un a = control_address(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	char *text = xasprintf("%s %s %s", verb, name, ms), reply = '0';
+	char *text = xasprintf("%s %s %s", verb, name, word), reply = '0';
 	ssize_t len = (ssize_t)strlen(text);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) ||
@@ -418,7 +453,7 @@ main(int argc, char **argv)
 {
 	if (argc >= 4 && !strcmp(argv[1], "run"))
 		return run(argc, argv);
-	if (argc == 4 || (argc == 5 && !strcmp(argv[1], "slow")))
+	if (argc == 4 || argc == 5)
 		return tell(argv[2], argv[1], argv[3], argc == 5 ? argv[4] : "");
 	fputs(usage, stderr);
 	return 2;

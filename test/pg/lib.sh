@@ -202,6 +202,7 @@ node_up() {
 	frugal "$root/n$nu_n"
 	node_start "$nu_n"
 	within 30 serves "$nu_n"
+	node_id "$nu_n" >"$root/id_$nu_n"
 }
 
 # stop_node N [TERM|INT|QUIT] : ask its keeper to stop, and see it gone.
@@ -501,13 +502,21 @@ node_wire() {
 	within 5 test -S "$root/s/wire_$1"
 }
 
-# cut_off N, heal N : the network of node N. Applications still reach it (see app_uri).
+# cut_off N, heal N : the network of node N: who comes to it, its way to the monitor, and
+# its replication from others. Applications still reach it (see app_uri).
 cut_off() {
 	"$wire" cut "$root/s/wire_$1" in && "$wire" cut "$root/s/wire_$1" out
+	for co_other in "$root"/s/wire_*; do
+		[ "$co_other" = "$root/s/wire_$1" ] || "$wire" cut "$co_other" in \
+			"pgautofailover_standby_$(cat "$root/id_$1")"
+	done
 }
 
 heal() {
-	"$wire" heal "$root/s/wire_$1" in && "$wire" heal "$root/s/wire_$1" out
+	"$wire" heal "$root/s/wire_$1" out
+	for heal_wire in "$root"/s/wire_*; do
+		"$wire" heal "$heal_wire" in
+	done
 }
 
 # ---- the writer ----
