@@ -424,9 +424,12 @@ do_operation(struct work *w, const struct fsm_rule *r, const struct cast *a)
 	}
 	if (e & DO_EXCLUDE)
 		g->op.excluded = g->node[a->x].id;
-	if (e & DO_FORGET ||
-	    (e & DO_DROP_CANDIDATE && a->x >= 0 && a->x == w->f.candidate))
+	if (e & DO_FORGET)
 		forget_candidate(g);
+	if (e & DO_DROP_CANDIDATE && a->x >= 0 && a->x == w->f.candidate) {
+		forget_candidate(g);
+		g->term++; /* one candidate in each */
+	}
 	if (e & DO_CLOSE)
 		g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
 	if (e & DO_TERM)
