@@ -120,12 +120,13 @@ is_complete(struct race *r, struct elect_result *to)
 		name_missing(r, to);
 		return false;
 	}
-	if (r->loss_allowed || clean || !facts_guard(FSM_GUARD_VOTES_COMPLETE))
+	if (clean || !facts_guard(FSM_GUARD_VOTES_COMPLETE))
 		return true;
 	if (facts_votes_missing(g, r->voters) > 0 || r->quorum_voters < votes_wanted(g) ||
 	    !facts_has_start(g, r->top_tli, r->top)) {
 		name_missing(r, to);
-		return false;
+		to->loss = r->loss_allowed;
+		return to->loss;
 	}
 	return true;
 }
@@ -187,7 +188,11 @@ try(const struct race *r, const struct fsm_node *n, struct elect_result *to)
 	to->target_lsn = to->source ? r->top : 0;
 	to->kind = ELECT_WINNER;
 	to->winner = n->id;
-	snprintf(to->why, sizeof to->why, "%s is chosen", n->name);
+	if (to->loss)
+		return true;
+	to->loss = behind && !to->source;
+	snprintf(to->why, sizeof to->why,
+	    to->loss ? "%s lacks what another node has" : "%s is chosen", n->name);
 	return true;
 }
 

@@ -317,7 +317,8 @@ struct elect_result {
 	int64_t winner;
 	int64_t source; /* who holds the most advanced position */
 	uint64_t target_lsn;
-	char why[FSM_TEXT_MAX]; /* who is waited for, or why nobody can be chosen */
+	bool loss; /* of acknowledged writes cannot be ruled out, and is allowed */
+	char why[FSM_TEXT_MAX]; /* who is missing, or why nobody can be chosen */
 };
 void elect_choose(const struct fsm_group *, struct elect_result *);
 

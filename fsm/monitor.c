@@ -612,6 +612,15 @@ assign(struct work *w, const struct fsm_rule *r, const struct cast *a, int i,
 	return true;
 }
 
+/* What the operator has accepted is written down when it is used, not when it is given.
+ */
+static void
+record_loss(struct work *w, const struct fsm_rule *r, const struct cast *a)
+{
+	tell(w, a, "acknowledged writes may be lost, as allowed: E",
+	    add_step(w, r, a, a->x)->text);
+}
+
 static void
 fire(struct work *w, const struct fsm_rule *r, const struct cast *a)
 {
@@ -632,6 +641,8 @@ fire(struct work *w, const struct fsm_rule *r, const struct cast *a)
 		told |= assign(w, r, a, a->c, c);
 	if (!told)
 		add_step(w, r, a, a->x);
+	if (r->effects & (DO_CHOOSE | DO_FOUND) && w->f.elect.loss)
+		record_loss(w, r, a);
 	if (!(r->effects & (DO_CROWN | DO_FOUND)))
 		do_settings(w, r, a);
 }

@@ -493,7 +493,7 @@ const struct fsm_rule fsm_rule_list[] = {
 { 503, RULE_SAY,
 	.need = G(RUNNING), .deny = G(SAFE_TO_OPEN),
 	.c = { .reported = B(STOP_REPLICATION), .need = N(STABLE) },
-	.why = "C is promoted, but stays closed until W cannot write any more" },
+	.why = "C is promoted, but stays closed until W cannot write any more: W must come back, or be dropped by force" },
 { 505, RULE_SAY,
 	.need = G(RUNNING) | G(SWITCH),
 	.c = { .need = N(DOWN) },
