@@ -628,7 +628,7 @@ cluster_end() {
 		for ce_file in "$root"/pid/*; do
 			[ -e "$ce_file" ] || continue
 			for ce_pid in $(family_of "$(cat "$ce_file")"); do
-				ours "$ce_pid" && ce_pids="$ce_pids $ce_pid"
+				belongs "$ce_pid" && ce_pids="$ce_pids $ce_pid"
 			done
 		done
 		for ce_dir in "$root"/n* "$root/m" "$root"/x*; do
@@ -643,7 +643,7 @@ cluster_end() {
 }
 
 # A pid from a file may have been given to somebody else: ours mention our folder.
-ours() {
+belongs() {
 	tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF "$root" ||
 		case $(readlink "/proc/$1/cwd" 2>/dev/null) in "$root"*) true ;; *) false ;; esac
 }
