@@ -110,8 +110,8 @@ accept_lease(struct node *n, const struct reply *r)
 	node_lease_set(n, r->lease_ms, n->asked_at);
 	if (r->lease_gen == n->k->lease_gen)
 		return;
-	/* on disk before the monitor hears of it: a keeper that starts anew must know that
-	 * its lease ends */
+	/* on disk before the monitor hears of it: a keeper that starts anew must know
+	 * that its lease ends */
 	n->k->lease_gen = r->lease_gen;
 	if (node_save(n) == -1)
 		n->k->lease_gen = 0;

@@ -152,9 +152,9 @@ struct fsm_op {
 	bool revoked;     /* the old writer gets no more lease */
 	int64_t since;    /* the term it opened with: promises and stops of it count */
 	int64_t old_writer;
-	int64_t candidate; /* 0 while none is chosen */
-	int64_t preferred; /* by the operator */
-	int64_t excluded;	/* a candidate that failed: the last choice */
+	int64_t candidate;   /* 0 while none is chosen */
+	int64_t preferred;   /* by the operator */
+	int64_t excluded;    /* a candidate that failed: the last choice */
 	int64_t source;      /* fast_forward: fetch from this node */
 	uint64_t target_lsn; /* the candidate must reach it before it is promoted */
 	int64_t age_ms;

@@ -44,8 +44,8 @@ struct asked {
 };
 
 static int
-await(struct db *d, const struct asked *a, struct mono end, struct buf *text,
-    struct err *e)
+await(
+    struct db *d, const struct asked *a, struct mono end, struct buf *text, struct err *e)
 {
 	struct db_notice n;
 
