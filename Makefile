@@ -4,7 +4,7 @@
 #   make DYNAMIC=1       the same against the shared libpq (packagers, other systems)
 #   make check           everything that is tested, with Postgres
 #   make check-unit      the part that needs no Postgres
-#   make check-long      every course of events of small groups, further than check goes
+#   make check-long      what takes minutes: more courses of events, more random trouble
 #   make install DESTDIR= PREFIX=/usr/local
 #   make asan fuzz lint format clean
 #
@@ -66,7 +66,8 @@ FUZZ     = $(wildcard test/fuzz_*.c)
 TESTLIB  = $(filter-out $(TESTPROG) $(FUZZ) test/mutate.c,$(wildcard test/*.c))
 TESTS    = $(sort $(TESTPROG:.c=) $(FUZZ:.c=))
 UNIT     = $(sort $(filter %_test,$(TESTS)) $(FUZZ:.c=) $(wildcard test/*.t))
-PGTESTS  = $(sort $(wildcard test/pg/*.t))
+PGLONG   = $(sort $(wildcard test/pg/long_*.t))
+PGTESTS  = $(filter-out $(PGLONG),$(sort $(wildcard test/pg/*.t)))
 FORMAT   = $(filter-out %.gen.c,$(wildcard *.c */*.c */*.h))
 NEED     = gcc make libpq-dev libssl-dev postgresql-15 postgresql-server-dev-15
 
@@ -111,9 +112,10 @@ check:
 check-unit: tests
 	@test/run $(UNIT)
 
-# the model checker with larger budgets: minutes, and some GB of memory
-check-long: test/model_test
+# the model checker with larger budgets, some GB of memory; long tests with Postgres
+check-long: tests
 	test/model_test -L
+	@test/run $(PGLONG)
 
 check-pg: tests
 	@test/run $(PGTESTS)
