@@ -356,10 +356,10 @@ m_settles(const struct m_world *start, bool verbose)
 			printf("# - round %d\n", n);
 			m_print_world(&w);
 		}
+		if (m_fair_round(&w, n, verbose) && !m_broken.name)
+			continue;
 		if (m_broken.name)
 			return false;
-		if (m_fair_round(&w, n, verbose))
-			continue;
 		/* nothing moves any more, whatever time passes */
 		ok = m_is_good(&w) || m_is_parked(&w);
 		break;

@@ -161,7 +161,8 @@ m_promote(struct m_world *w, int i)
 	struct m_host *h = &w->h[i];
 	uint8_t l = 1;
 
-	m_check_history(w, i, "is promoted");
+	if (!h->closed) /* else it may be called off yet, and is checked when it opens */
+		m_check_history(w, i, "is promoted");
 	while (l < M_LINES && w->line[l].tli)
 		l++;
 	if (l == M_LINES || w->line[h->line].tli + 1 == M_TLIS) {
@@ -172,6 +173,7 @@ m_promote(struct m_world *w, int i)
 	w->line[l].fork = h->lsn;
 	w->line[l].tli = (uint8_t)(w->line[h->line].tli + 1);
 	h->line = l;
+	h->lsn++; /* the end of recovery is a record */
 	h->pg = M_PG_RW;
 	h->guard_file = h->recovery = 0;
 	h->upstream = 0;
