@@ -538,7 +538,8 @@ monitor(struct cmd_ctx *x, bool run)
 	if (settings(x) || loop_init(&loop, on_signal, &service, &x->err))
 		return -1;
 	if (service_open(&service, buf_peek(&x->pgdata), &x->err) == 0) {
-		rc = make_and_serve(x, &service, &loop, run);
+		if (service_part(&service, "listener", getpid(), &x->err) == 0)
+			rc = make_and_serve(x, &service, &loop, run);
 		service_close(&service);
 	}
 	loop_drop(&loop);
