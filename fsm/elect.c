@@ -7,36 +7,49 @@
 
 #include "ini/ban.h"
 
+/* How much of the accepted history a node holds. */
+struct position {
+	int tli;
+	uint64_t lsn;
+	bool fork; /* it went on from there by itself, behind a closed door */
+};
+
 struct race {
 	const struct fsm_group *g;
-	uint32_t voters;  /* by index: promised, reported, on the accepted lineage */
+	struct position at[FSM_NODES_MAX];
+	uint32_t voters;  /* by index: promised, reported, with such a position */
 	uint32_t running; /* voters that may win */
 	const char
-	    *answering; /* a healthy node that was asked and has not answered yet */
+	    *answering; /* a healthy node that was asked, and has not answered yet */
 	int quorum_voters;
-	uint64_t top;
-	int top_tli;
+	struct position top;
 	bool loss_allowed;
 };
 
-/* Of a voter: what it promised, exactly. */
-static uint64_t
-position(const struct fsm_node *n)
+/*
+ * A voter tells what it promised, exactly. A candidate that was promoted and
+ * given up holds what it held before: nobody wrote to it since.
+ */
+static bool
+find_position(const struct fsm_group *g, const struct fsm_node *n, struct position *to)
 {
-	return n->promise_lsn ? n->promise_lsn : n->lsn;
-}
+	struct fsm_lineage l;
 
-static int
-timeline(const struct fsm_node *n)
-{
-	return n->promise_tli ? n->promise_tli : n->tli;
+	*to = (struct position){ n->promise_tli ? n->promise_tli : n->tli,
+		n->promise_lsn ? n->promise_lsn : n->lsn, false };
+	if (facts_on_lineage(g, to->tli, to->lsn))
+		return true;
+	if (!facts_branch(g, to->tli, &l) || to->lsn < l.switch_lsn ||
+	    !facts_on_lineage(g, l.parent, l.switch_lsn))
+		return false;
+	*to = (struct position){ l.parent, l.switch_lsn, true };
+	return true;
 }
 
 static bool
-is_voter(const struct fsm_group *g, const struct fsm_node *n)
+has_voted(const struct fsm_group *g, const struct fsm_node *n)
 {
-	return n->goal == FSM_REPORT_LSN && facts_stable(n) && facts_promised(g, n) &&
-	       facts_on_lineage(g, timeline(n), position(n));
+	return n->goal == FSM_REPORT_LSN && facts_stable(n) && facts_promised(g, n);
 }
 
 static bool
@@ -57,14 +70,12 @@ gather(struct race *r)
 			continue;
 		if (n->goal == FSM_REPORT_LSN && facts_fresh(n) && !facts_stable(n))
 			r->answering = n->name;
-		if (!is_voter(g, n))
+		if (!has_voted(g, n) || !find_position(g, n, &r->at[i]))
 			continue;
 		r->voters |= UINT32_C(1) << i;
 		r->quorum_voters += n->quorum || g->nss == 0;
-		if (position(n) > r->top) {
-			r->top = position(n);
-			r->top_tli = timeline(n);
-		}
+		if (r->at[i].lsn > r->top.lsn)
+			r->top = r->at[i];
 		if (may_win(g, n))
 			r->running |= UINT32_C(1) << i;
 	}
@@ -76,7 +87,7 @@ nothing_left_behind(const struct race *r)
 {
 	const struct fsm_node *o = fsm_node_peek(r->g, r->g->op.old_writer);
 
-	return o && facts_stopped(r->g, o) && o->final_lsn && r->top >= o->final_lsn;
+	return o && facts_stopped(r->g, o) && o->final_lsn && r->top.lsn >= o->final_lsn;
 }
 
 /* As many as number_sync_standbys promises, as far as there are standbys to count on. */
@@ -123,7 +134,7 @@ is_complete(struct race *r, struct elect_result *to)
 	if (clean || !facts_guard(FSM_GUARD_VOTES_COMPLETE))
 		return true;
 	if (facts_votes_missing(g, r->voters) > 0 || r->quorum_voters < votes_wanted(g) ||
-	    !facts_has_start(g, r->top_tli, r->top)) {
+	    !facts_has_start(g, r->top.tli, r->top.lsn)) {
 		name_missing(r, to);
 		to->loss = r->loss_allowed;
 		return to->loss;
@@ -145,8 +156,12 @@ too_far_behind(const struct race *r, uint64_t reached)
 }
 
 static bool
-is_better(const struct fsm_group *g, const struct fsm_node *a, const struct fsm_node *b)
+is_better(const struct race *r, int i, int j)
 {
+	const struct fsm_group *g = r->g;
+	const struct fsm_node *a = &g->node[i];
+	const struct fsm_node *b = &g->node[j];
+
 	if (facts_guard(FSM_GUARD_EXCLUDED_STAYS_OUT) &&
 	    (a->id == g->op.excluded) != (b->id == g->op.excluded))
 		return b->id == g->op.excluded; /* it failed: the last choice */
@@ -154,60 +169,55 @@ is_better(const struct fsm_group *g, const struct fsm_node *a, const struct fsm_
 		return a->id == g->op.preferred;
 	if (a->priority != b->priority)
 		return a->priority > b->priority;
-	if (position(a) != position(b))
-		return position(a) > position(b);
+	if (r->at[i].lsn != r->at[j].lsn)
+		return r->at[i].lsn > r->at[j].lsn;
 	return a->id < b->id;
 }
 
 /* A healthy node that holds everything and is not the winner itself. */
 static int64_t
-source_for(const struct race *r, const struct fsm_node *winner)
+source_for(const struct race *r, int winner)
 {
 	if (!facts_guard(FSM_GUARD_SOURCE_IS_OTHER))
-		return winner->id;
-	for (int i = 0; i < r->g->n; i++) {
-		const struct fsm_node *n = &r->g->node[i];
-
-		if (r->voters >> i & 1 && n != winner && position(n) == r->top &&
-		    facts_ok(r->g, n))
-			return n->id;
-	}
+		return r->g->node[winner].id;
+	for (int i = 0; i < r->g->n; i++)
+		if (r->voters >> i & 1 && i != winner && r->at[i].lsn == r->top.lsn &&
+		    !r->at[i].fork && facts_ok(r->g, &r->g->node[i]))
+			return r->g->node[i].id;
 	return 0;
 }
 
 static bool
-try(const struct race *r, const struct fsm_node *n, struct elect_result *to)
+try(const struct race *r, int i, struct elect_result *to)
 {
-	bool behind = position(n) < r->top;
+	bool behind = r->at[i].lsn < r->top.lsn;
 
-	to->source = behind ? source_for(r, n) : 0;
+	to->source = behind && !r->at[i].fork ? source_for(r, i) : 0;
 	if (behind && !to->source && !r->loss_allowed)
 		return false;
-	if (too_far_behind(r, to->source ? r->top : position(n)))
+	if (too_far_behind(r, to->source ? r->top.lsn : r->at[i].lsn))
 		return false;
-	to->target_lsn = to->source ? r->top : 0;
+	to->target_lsn = to->source ? r->top.lsn : 0;
 	to->kind = ELECT_WINNER;
-	to->winner = n->id;
+	to->winner = r->g->node[i].id;
 	if (to->loss)
 		return true;
 	to->loss = behind && !to->source;
 	snprintf(to->why, sizeof to->why,
-	    to->loss ? "%s lacks what another node has" : "%s is chosen", n->name);
+	    to->loss ? "%s lacks what another node has" : "%s is chosen",
+	    r->g->node[i].name);
 	return true;
 }
 
-/* The best of those that may win; NULL when none is left. */
-static const struct fsm_node *
+/* The best of those that may win; -1 when none is left. */
+static int
 best_of(const struct race *r)
 {
-	const struct fsm_node *best = NULL;
+	int best = -1;
 
-	for (int i = 0; i < r->g->n; i++) {
-		const struct fsm_node *n = &r->g->node[i];
-
-		if (r->running >> i & 1 && (!best || is_better(r->g, n, best)))
-			best = n;
-	}
+	for (int i = 0; i < r->g->n; i++)
+		if (r->running >> i & 1 && (best < 0 || is_better(r, i, best)))
+			best = i;
 	return best;
 }
 
@@ -216,17 +226,17 @@ elect_choose(const struct fsm_group *g, struct elect_result *to)
 {
 	struct race r = { .g = g,
 		.loss_allowed = g->op.allow_loss || !g->settings.guard_data_loss };
-	const struct fsm_node *n;
+	int i;
 
 	memset(to, 0, sizeof *to);
 	to->kind = ELECT_WAIT;
 	gather(&r);
 	if (!is_complete(&r, to))
 		return;
-	while ((n = best_of(&r)) != NULL) {
-		if (try(&r, n, to))
+	while ((i = best_of(&r)) >= 0) {
+		if (try(&r, i, to))
 			return;
-		r.running &= ~(UINT32_C(1) << (n - g->node));
+		r.running &= ~(UINT32_C(1) << i);
 	}
 	to->kind = ELECT_NONE;
 	to->source = 0;

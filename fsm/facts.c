@@ -10,6 +10,7 @@
 #define CLOSED_MS                                                                        \
 	700 /* a closed session speaks after this: a keeper may be reconnecting */
 #define HOLD_MS 5000    /* a standby that was lost counts again after this */
+#define LATE_MS 10000   /* a goal that is not reached after this is talked about */
 #define FAILS_MAX 3     /* attempts of a candidate before it is given up */
 #define FAILOVERS_MAX 2 /* automatic ones in 5 minutes, then silence must last longer */
 
@@ -230,24 +231,45 @@ facts_old_writer_stopped(const struct fsm_group *g)
 	return g->op.writer_gone || !o || o->dead || facts_stopped(g, o);
 }
 
+/*
+ * Where a timeline branched off. Of the writer's own, its promise tells best:
+ * others that held as much may have received a record that it could not
+ * complete, and are no fork for that.
+ */
+bool
+facts_branch(const struct fsm_group *g, int tli, struct fsm_lineage *to)
+{
+	const struct fsm_node *w = fsm_node_peek(g, g->writer);
+
+	for (int i = 0; i < g->nlineage; i++) {
+		if (g->lineage[i].tli != tli)
+			continue;
+		*to = g->lineage[i];
+		if (w && tli == g->writer_tli && w->promise_tli == to->parent &&
+		    w->promise_lsn > to->switch_lsn)
+			to->switch_lsn = w->promise_lsn;
+		return true;
+	}
+	if (!w || tli != g->writer_tli || !w->promise_tli || w->promise_tli >= tli)
+		return false;
+	*to = (struct fsm_lineage){ tli, w->promise_tli, w->promise_lsn };
+	return true;
+}
+
 bool
 facts_on_lineage(const struct fsm_group *g, int tli, uint64_t lsn)
 {
 	int at = g->accepted_tli ? g->accepted_tli : g->writer_tli;
-	int left = g->nlineage;
+	struct fsm_lineage l;
 
 	if (!at || !tli || !facts_guard(FSM_GUARD_ONE_LINEAGE))
 		return true;
-	while (at != tli && left-- > 0) {
-		int i = 0;
-
-		while (i < g->nlineage && g->lineage[i].tli != at)
-			i++;
-		if (i == g->nlineage)
+	for (int left = FSM_LINEAGE_MAX; at != tli && left > 0; left--) {
+		if (!facts_branch(g, at, &l))
 			return tli < at; /* from before we took notes */
-		at = g->lineage[i].parent;
+		at = l.parent;
 		if (at == tli)
-			return lsn <= g->lineage[i].switch_lsn;
+			return lsn <= l.switch_lsn;
 	}
 	return at == tli;
 }
@@ -255,12 +277,12 @@ facts_on_lineage(const struct fsm_group *g, int tli, uint64_t lsn)
 bool
 facts_has_start(const struct fsm_group *g, int tli, uint64_t lsn)
 {
+	struct fsm_lineage l;
+
 	if (g->accepted_tli || !tli || !facts_guard(FSM_GUARD_WRITERS_START))
 		return true;
-	for (int i = 0; i < g->nlineage; i++)
-		if (g->lineage[i].tli == g->writer_tli)
-			return tli >= g->writer_tli || lsn >= g->lineage[i].switch_lsn;
-	return true;
+	return tli >= g->writer_tli || !facts_branch(g, g->writer_tli, &l) ||
+	       lsn >= l.switch_lsn;
 }
 
 /* Members of a configuration that were removed hold nothing and acknowledge nothing. */
@@ -410,6 +432,9 @@ node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f
 	       if_true(aside, FACT_ASIDE) | if_true(facts_stopped(g, n), FACT_STOPPED) |
 	       if_true(facts_promised(g, n), FACT_PROMISED) | if_true(spent, FACT_SPENT) |
 	       if_true(f->members > 0 && is_listed(g, n->id), FACT_LISTED) |
+	       if_true(
+		   fresh && !stable && facts_due(&f->wake_ms, n->goal_age_ms, LATE_MS),
+		   FACT_LATE) |
 	       if_true(n->reported != n->goal && !fsm_edge(n->reported, n->goal),
 		   FACT_NO_WAY) |
 	       if_true(!n->lost || facts_due(&f->wake_ms, n->state_age_ms, HOLD_MS),
@@ -590,6 +615,7 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 		   GROUP_STALLED) |
 	       if_true(g->dirty, GROUP_DIRTY) |
 	       if_true(w && f->desired != w->reported, GROUP_CHANGE) |
+	       if_true(w && f->desired != w->goal, GROUP_ASTRAY) |
 	       if_true(c->successor, GROUP_SUCCESSOR) |
 	       if_true(c->elector, GROUP_ELECTOR) |
 	       if_true(c->alternative, GROUP_ALTERNATIVE) |

@@ -195,25 +195,35 @@ drop_configs(struct fsm_group *g)
 /* ---- timelines ---- */
 
 static void
-note_timeline(struct fsm_group *g, const struct fsm_node *n, int parent, uint64_t at)
+note_timeline(struct fsm_group *g, const struct fsm_node *n)
 {
-	if (n->tli <= parent || parent == 0 || g->nlineage == FSM_LINEAGE_MAX)
+	struct fsm_lineage l = { n->tli, n->promise_tli, n->promise_lsn };
+	int i = 0;
+
+	if (n->tli <= n->promise_tli || n->promise_tli == 0)
 		return;
-	for (int i = 0; i < g->nlineage; i++)
-		if (g->lineage[i].tli == n->tli)
-			return;
-	g->lineage[g->nlineage++] = (struct fsm_lineage){ n->tli, parent, at };
+	while (i < g->nlineage && g->lineage[i].tli != n->tli)
+		i++;
+	if (i == FSM_LINEAGE_MAX)
+		return;
+	g->lineage[i] = l;
+	if (i == g->nlineage)
+		g->nlineage++;
 }
 
-/* A writer that promoted itself out of a lonely standby tells its timeline later. */
+/* Timelines begin before they count: a candidate's may come to nothing, a lonely
+ * standby's is told late. */
 static void
-follow_writer(struct fsm_group *g)
+follow_timelines(struct fsm_group *g)
 {
 	const struct fsm_node *w = fsm_node_peek(g, g->writer);
+	const struct fsm_node *c = fsm_node_peek(g, g->op.candidate);
 
+	if (c && c->reported == FSM_STOP_REPLICATION)
+		note_timeline(g, c);
 	if (!w || !in(w->reported, RW) || !w->tli || w->tli == g->writer_tli)
 		return;
-	note_timeline(g, w, w->promise_tli, w->promise_lsn);
+	note_timeline(g, w);
 	g->writer_tli = w->tli;
 }
 
@@ -295,7 +305,7 @@ crown(struct work *w, int i)
 	g->writer = n->id;
 	g->op.revoked = false;
 	g->accepted_tli = 0;
-	note_timeline(g, n, n->promise_tli, n->promise_lsn);
+	note_timeline(g, n);
 	if (n->tli)
 		g->writer_tli = n->tli;
 	enter_phase(g, PHASE_OPEN);
@@ -328,6 +338,18 @@ forget_candidate(struct fsm_group *g)
 	enter_phase(g, PHASE_ASK);
 }
 
+/* It leaves in the middle of its promotion, or right after it has begun to write. */
+static void
+drop_candidate(struct work *w)
+{
+	if (w->f.candidate == w->f.writer) {
+		w->g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
+		return;
+	}
+	forget_candidate(w->g);
+	w->g->term++;
+}
+
 static void
 delete_node(struct work *w, int i)
 {
@@ -337,6 +359,9 @@ delete_node(struct work *w, int i)
 	n->dead = true;
 	if (g->op.kind != FSM_OP_NONE && g->op.old_writer == n->id)
 		g->op.writer_gone = true;
+	if (g->writer == n->id && g->op.candidate == n->id)
+		g->op =
+		    (struct fsm_op){ .kind = FSM_OP_NONE }; /* its own coming is over */
 	if (g->writer == n->id)
 		g->writer = 0;
 }
@@ -426,10 +451,8 @@ do_operation(struct work *w, const struct fsm_rule *r, const struct cast *a)
 		g->op.excluded = g->node[a->x].id;
 	if (e & DO_FORGET)
 		forget_candidate(g);
-	if (e & DO_DROP_CANDIDATE && a->x >= 0 && a->x == w->f.candidate) {
-		forget_candidate(g);
-		g->term++; /* one candidate in each */
-	}
+	if (e & DO_DROP_CANDIDATE && a->x >= 0 && a->x == w->f.candidate)
+		drop_candidate(w);
 	if (e & DO_CLOSE)
 		g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
 	if (e & DO_TERM)
@@ -539,7 +562,7 @@ changes(const struct work *w, int i, unsigned char wish)
 static bool
 fires(const struct work *w, const struct fsm_rule *r, const struct cast *a)
 {
-	if (a->x >= 0 && !(r->flags & (RULE_OPERATOR | RULE_GROUP)) &&
+	if (a->x >= 0 && !is_empty(&r->x) && !(r->flags & RULE_OPERATOR) &&
 	    (w->g->node[a->x].dead || w->f.node[a->x] & BIT(FACT_ASIDE)))
 		return false;
 	if (!fits(w, &r->x, a->x) || !fits(w, &r->w, a->w) || !fits(w, &r->c, a->c))
@@ -651,6 +674,10 @@ static bool
 step(struct work *w)
 {
 	facts_read(w->g, &w->f);
+	if (w->f.members == 0 && w->g->op.kind != FSM_OP_NONE) { /* of nobody */
+		w->g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
+		facts_read(w->g, &w->f);
+	}
 	for (const struct fsm_rule *r = fsm_rule_list; r->id; r++) {
 		struct cast a;
 
@@ -774,14 +801,12 @@ monitor_decide(const struct fsm_group *g, struct fsm_plan *plan)
 	plan->next = *g;
 	plan->nsteps = 0;
 	drop_configs(w.g);
-	follow_writer(w.g);
+	follow_timelines(w.g);
 	check_request(&w);
 	while (step(&w)) {
 		assert(left > 0); /* a rule undoes another */
 		left--;
 	}
-	if (w.f.members == 0)
-		w.g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
 	answer_request(&w);
 	say(&w);
 	plan->wake_in_ms = w.f.wake_ms;

@@ -130,9 +130,14 @@ const struct fsm_rule fsm_rule_list[] = {
 /* ---- a node for itself ---- */
 
 { 201, RULE_OPERATOR,
-	.x = { .reported = B(DROPPED), .goal = B(DROPPED), .deny = N(LISTED) },
+	.x = { .reported = B(DROPPED), .goal = B(DROPPED), .deny = N(LISTED) | N(WRITER) },
 	.effects = DO_DELETE,
 	.why = "X has stopped and is gone" },
+{ 202, RULE_OPERATOR,
+	.deny = G(RUNNING), /* its last position is of use until another node has taken over */
+	.x = { .reported = B(DROPPED), .goal = B(DROPPED), .need = N(WRITER) },
+	.effects = DO_DELETE,
+	.why = "X has stopped and is gone, and with it the last writer" },
 { 203, 0,
 	.deny = G(WRITER) | G(RUNNING) | G(OTHER_DATA),
 	.x = { .reported = B(INIT) | B(SINGLE), .goal = B(INIT), .need = N(ELIGIBLE) },
@@ -458,6 +463,11 @@ const struct fsm_rule fsm_rule_list[] = {
 	.x = { .reported = B(SINGLE), .need = N(WRITER) | N(STABLE) },
 	.to = { .x = FSM_WAIT_PRIMARY },
 	.why = "a standby wants to join X" },
+{ 402, 0,
+	.need = G(ASTRAY), .deny = G(BUSY) | G(ALONE),
+	.x = { .reported = SERVING | LEAVING | B(DEMOTED), .goal = B(PRIMARY), .need = N(WRITER), .deny = N(STABLE) },
+	.to = { .x = RULE_DESIRED },
+	.why = "X cannot wait for standbys that are not there any more" },
 { 403, 0,
 	.need = G(CHANGE), .deny = G(BUSY) | G(ALONE),
 	.x = { .reported = SERVING, .need = N(WRITER) | N(STABLE) },
@@ -519,6 +529,10 @@ const struct fsm_rule fsm_rule_list[] = {
 	.w = { .reported = B(PRIMARY) | B(WAIT_PRIMARY), .need = N(STABLE) | N(OK) },
 	.x = { .goal = B(CATCHINGUP), .need = N(LISTED) | N(DOWN) },
 	.why = "X is down, commits on W may wait for it" },
+{ 517, RULE_SAY,
+	.deny = G(RUNNING),
+	.x = { .goal = RW, .need = N(WRITER) | N(LATE) },
+	.why = "X has not become what it should be: too few standbys confirm its commits, or it fails" },
 { 0 }
 };
 /* clang-format on */

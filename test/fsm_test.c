@@ -1,7 +1,6 @@
 /* fsm: the tables themselves, the judgements, and the sequences that operators see. */
 /* SPDX-License-Identifier: PostgreSQL */
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include "fsm/rules.h"
 #include "test/tap.h"
@@ -16,7 +15,7 @@
 static struct fsm_group g;
 static struct fsm_plan p;
 static bool gone[FSM_NODES_MAX]; /* that keeper is silent */
-static char story[8192];
+static char story[16384];
 static bool cut;    /* the link between standbys and the primary */
 static bool sequel; /* a decision changed something when it was made again */
 
@@ -63,6 +62,7 @@ arrive(int64_t id, int priority, bool quorum)
 	n->session = true;
 	n->probe = FSM_WITNESS_OK;
 	n->state_age_ms = 60000;
+	n->lsn = 1000;
 }
 
 /* Everything that was decided, and the same decision again, which must be empty. */
@@ -78,8 +78,10 @@ decide(void)
 			    fsm_state_name(p.step[i].to));
 	g = p.next;
 	monitor_decide(&g, &again);
-	if (again.nsteps > 0)
+	if (again.nsteps > 0 && !sequel) {
 		sequel = true;
+		tap_note("rule %d again: %s", again.step[0].rule, again.step[0].text);
+	}
 	g.request.kind = FSM_REQ_NONE;
 	for (int i = 0, n = 0, all = g.n; i < all; i++)
 		if (!g.node[i].dead) {
@@ -125,10 +127,11 @@ stop(struct fsm_node *n)
 {
 	if (n->pg == FSM_PG_RW)
 		leave_all(n);
+	if (n->pg != FSM_PG_DOWN) /* stopped in good order */
+		n->final_lsn = n->lsn;
 	n->pg = FSM_PG_DOWN;
 	n->streaming = n->attached = false;
 	n->stopped_term = g.term;
-	n->final_lsn = n->lsn;
 }
 
 static bool
@@ -275,6 +278,8 @@ kill_host(int64_t id)
 		}
 	if (n->pg == FSM_PG_RW)
 		leave_all(n);
+	n->pg = FSM_PG_DOWN;
+	n->final_lsn = 0;
 	n->streaming = n->attached = false;
 }
 
@@ -287,6 +292,11 @@ heal(int64_t id)
 	n->session = true;
 	n->probe = FSM_WITNESS_OK;
 	n->report_age_ms = n->probe_ok_age_ms = 0;
+	if (fsm_state_flags(n->reported) & ST_STANDBY) /* its keeper starts it */
+		n->pg = FSM_PG_STANDBY;
+	else if ((fsm_state_flags(n->reported) & ST_UP) &&
+		 !(fsm_state_flags(n->goal) & ST_DOWN))
+		n->pg = FSM_PG_RW;
 	for (int i = 0; i < g.n; i++)
 		g.node[i].heard = FSM_WITNESS_NONE;
 }
@@ -1426,6 +1436,146 @@ test_more_standbys_while_waiting(void)
 	OK(node(1)->reported == FSM_PRIMARY, "which completes it");
 }
 
+/* ---- anything may happen; when it stops, the group must find together ---- */
+
+static uint64_t rng;
+
+static int
+pick(int n)
+{
+	rng ^= rng << 13;
+	rng ^= rng >> 7;
+	rng ^= rng << 17;
+	return (int)(rng % (uint64_t)n);
+}
+
+/* A few keepers report, in any order; some are slow. */
+static void
+some_reports(void)
+{
+	for (int i = pick(2 * g.n + 1); i > 0 && g.n > 0; i--) {
+		int at = pick(g.n);
+
+		if (!gone[at])
+			report(&g.node[at]);
+		if (pick(2))
+			decide();
+	}
+	if (pick(3) == 0 && g.op.kind != FSM_OP_NONE)
+		g.op.phase_age_ms += 11000;
+	if (pick(4) == 0)
+		g.lease_age_ms = 30000;
+}
+
+static void
+mishap(void)
+{
+	static const enum fsm_request_kind kind[] = { FSM_REQ_FAILOVER, FSM_REQ_PROMOTION,
+		FSM_REQ_MAINTENANCE_ON, FSM_REQ_MAINTENANCE_OFF, FSM_REQ_REMOVE };
+	struct fsm_node *n = &g.node[pick(g.n)];
+	int k = pick(12);
+
+	if (k < 3 && !gone[n - g.node])
+		kill_host(n->id);
+	else if (k < 6)
+		heal(n->id);
+	else if (k < 10) {
+		enum fsm_request_kind what = kind[pick(5)];
+
+		if (what == FSM_REQ_REMOVE && (pick(3) || g.n < 2))
+			return;
+		ask(what, what == FSM_REQ_FAILOVER ? 0 : n->id);
+		g.request.allow_loss = pick(2);
+		g.request.force = pick(2);
+	} else if (k == 10) {
+		n->priority = pick(3) * 50;
+		g.dirty = true;
+	} else if (n->pg == RW && !gone[n - g.node]) { /* it fences itself */
+		stop(n);
+		n->stopped_term = g.term;
+		n->reported = FSM_DEMOTE_TIMEOUT;
+	}
+}
+
+static bool
+is_together(void)
+{
+	const struct fsm_node *w = node(g.writer);
+
+	if (g.n == 0 || g.said != 0)
+		return true; /* gone, or it is told what is missing */
+	if (!w || w->pg != RW || g.op.kind != FSM_OP_NONE)
+		return false;
+	for (int i = 0; i < g.n; i++) {
+		const struct fsm_node *n = &g.node[i];
+		bool fine =
+		    n == w
+			? n->reported == FSM_PRIMARY || n->reported == FSM_SINGLE ||
+			      n->reported == FSM_WAIT_PRIMARY
+			: n->reported == FSM_SECONDARY || n->reported == FSM_MAINTENANCE;
+
+		if (!fine || n->goal != n->reported)
+			return false;
+	}
+	return true;
+}
+
+static bool
+one_life(uint64_t seed)
+{
+	int nodes;
+
+	rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	nodes = 2 + pick(4);
+	group_of(nodes, pick(nodes - 1));
+	for (int i = 0; i < 25 && g.n > 0; i++) {
+		mishap();
+		decide();
+		if (g.n > 0)
+			some_reports();
+	}
+	for (int i = 0; i < g.n; i++)
+		heal(g.node[i].id);
+	g.lease_age_ms = 30000;
+	settle();
+	for (int i = 0; i < g.n; i++)
+		if (g.node[i].priority == 0)
+			g.node[i].priority = 50;
+	for (int round = 0; round < 3; round++) {
+		g.op.phase_age_ms = 60000;
+		for (int i = 0; i < g.n; i++)
+			g.node[i].goal_age_ms = 60000;
+		settle();
+	}
+	return is_together();
+}
+
+static void
+test_anything(void)
+{
+	int failed = 0;
+	int parked = 0;
+
+	for (uint64_t seed = 1; seed <= 3000 && failed < 3; seed++) {
+		bool fine = one_life(seed);
+
+		parked += g.said != 0;
+		if (fine)
+			continue;
+		failed++;
+		OK(false, "life %d ends with everything in place", (int)seed);
+		for (int i = 0; i < g.n; i++)
+			tap_note("%s: %s, goal %s, %s", g.node[i].name,
+			    fsm_state_name(g.node[i].reported),
+			    fsm_state_name(g.node[i].goal), fsm_pg_name(g.node[i].pg));
+		tap_note("writer %lld, operation %s, %s", (long long)g.writer,
+		    fsm_op_name(g.op.kind),
+		    story + (strlen(story) > 600 ? strlen(story) - 600 : 0));
+	}
+	OK(parked < 100, "%d of 3000 lives end with an open question", parked);
+	OK(failed == 0, "3000 lives: whatever happened, the group finds together");
+}
+
 /* ---- requests ---- */
 
 static void
@@ -1542,6 +1692,7 @@ main(void)
 	test_more_standbys_while_waiting();
 	test_refusals();
 	test_explain();
+	test_anything();
 	OK(!sequel, "no decision changes anything when it is made again");
 	return tap_done();
 }
