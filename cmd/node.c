@@ -67,6 +67,8 @@ prepare(struct cmd_ctx *x, enum node_stage *stage)
 	if (load_if_any(x) == -1 || refuse_running(x) == -1 || node_options(x) == -1 ||
 	    node_stage(c, stage, &x->err) == -1)
 		return -1;
+	if (*stage == NODE_UNFINISHED && node_never_was(c))
+		*stage = NODE_NEW;
 	if (*stage == NODE_NEW)
 		return node_register(x, c);
 	return config_save(c, buf_peek(&x->cfg_path), &x->err);

@@ -29,6 +29,9 @@ int node_serve(const struct config *, enum node_mode, struct err *)
 int node_stage(const struct config *, enum node_stage *, struct err *)
     __attribute__((warn_unused_result));
 
+/* Files of a node that the monitor has never seen: its registration was not completed. */
+bool node_never_was(const struct config *);
+
 /*
  * Look at PGDATA, register with the monitor, write settings, state and init file; all of
  * it or nothing. What is running stays so.
