@@ -124,6 +124,8 @@ static const struct {
 	{ 513, "set node candidate-priority" },
 	{ 515, "bring it back; or let commits wait for fewer: "
 	       "set formation number-sync-standbys; or drop node" },
+	{ 517, "bring back its standbys, or let commits wait for fewer: "
+	       "set formation number-sync-standbys; its log says what it tried" },
 };
 
 const char *

@@ -24,6 +24,7 @@ struct race {
 	int quorum_voters;
 	struct position top;
 	bool loss_allowed;
+	bool any_history; /* nobody has the accepted one, and losing is allowed */
 };
 
 /*
@@ -31,13 +32,14 @@ struct race {
  * given up holds what it held before: nobody wrote to it since.
  */
 static bool
-find_position(const struct fsm_group *g, const struct fsm_node *n, struct position *to)
+find_position(const struct race *r, const struct fsm_node *n, struct position *to)
 {
+	const struct fsm_group *g = r->g;
 	struct fsm_lineage l;
 
 	*to = (struct position){ n->promise_tli ? n->promise_tli : n->tli,
 		n->promise_lsn ? n->promise_lsn : n->lsn, false };
-	if (facts_on_lineage(g, to->tli, to->lsn))
+	if (r->any_history || facts_on_lineage(g, to->tli, to->lsn))
 		return true;
 	if (!facts_branch(g, to->tli, &l) || to->lsn < l.switch_lsn ||
 	    !facts_on_lineage(g, l.parent, l.switch_lsn))
@@ -70,7 +72,7 @@ gather(struct race *r)
 			continue;
 		if (n->goal == FSM_REPORT_LSN && facts_fresh(n) && !facts_stable(n))
 			r->answering = n->name;
-		if (!has_voted(g, n) || !find_position(g, n, &r->at[i]))
+		if (!has_voted(g, n) || !find_position(r, n, &r->at[i]))
 			continue;
 		r->voters |= UINT32_C(1) << i;
 		r->quorum_voters += n->quorum || g->nss == 0;
@@ -130,6 +132,11 @@ is_complete(struct race *r, struct elect_result *to)
 	if (!r->voters) {
 		name_missing(r, to);
 		return false;
+	}
+	if (r->any_history) {
+		to->loss = true;
+		snprintf(to->why, sizeof to->why, "nobody has the accepted history");
+		return true;
 	}
 	if (clean || !facts_guard(FSM_GUARD_VOTES_COMPLETE))
 		return true;
@@ -231,6 +238,10 @@ elect_choose(const struct fsm_group *g, struct elect_result *to)
 	memset(to, 0, sizeof *to);
 	to->kind = ELECT_WAIT;
 	gather(&r);
+	if (!r.voters && r.loss_allowed) {
+		r.any_history = true;
+		gather(&r);
+	}
 	if (!is_complete(&r, to))
 		return;
 	while ((i = best_of(&r)) >= 0) {

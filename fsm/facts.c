@@ -420,6 +420,9 @@ node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f
 	bool frozen = fresh && n->seen_seq < n->goal_seq;
 	bool aside = n->dead || n->goal == FSM_DROPPED ||
 		     (n->goal == FSM_MAINTENANCE && n->reported == FSM_MAINTENANCE);
+	bool of_use = g->op.kind == FSM_OP_ELECT && n->id == g->writer &&
+		      is_running(&g->op, g->writer) &&
+		      !facts_due(&f->wake_ms, g->op.age_ms, g->settings.drain_grace_ms);
 	bool spent = v == FSM_VERDICT_DOWN || n->fails >= FAILS_MAX;
 
 	return if_true(n->id == g->writer, FACT_WRITER) |
@@ -431,6 +434,7 @@ node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f
 	       if_true(frozen && facts_guard(FSM_GUARD_FROZEN_UNTIL_SEEN), FACT_FROZEN) |
 	       if_true(aside, FACT_ASIDE) | if_true(facts_stopped(g, n), FACT_STOPPED) |
 	       if_true(facts_promised(g, n), FACT_PROMISED) | if_true(spent, FACT_SPENT) |
+	       if_true(of_use, FACT_OF_USE) |
 	       if_true(f->members > 0 && is_listed(g, n->id), FACT_LISTED) |
 	       if_true(
 		   fresh && !stable && facts_due(&f->wake_ms, n->goal_age_ms, LATE_MS),
@@ -622,6 +626,7 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	       if_true(revocable, GROUP_REVOCABLE) |
 	       if_true(revocable || facts_fresh(w), GROUP_REPLACEABLE) |
 	       if_true(f->members > 2 || c->insufficient, GROUP_NEEDS_VOTE) |
+	       if_true(c->data, GROUP_HEIR) |
 	       if_true(c->data || (w && facts_member(w)), GROUP_OTHER_DATA) |
 	       if_true(c->waiting, GROUP_WAITING);
 }

@@ -45,7 +45,7 @@ const struct fsm_rule fsm_rule_list[] = {
 	.effects = DO_ANSWER,
 	.why = "X is being removed already" },
 { 105, RULE_PREEMPT | RULE_OPERATOR,
-	.need = G(REQ_REMOVE), .deny = G(RUNNING) | G(ALONE),
+	.need = G(REQ_REMOVE) | G(HEIR), .deny = G(RUNNING),
 	.x = { .need = N(TARGET) | N(WRITER) },
 	.to = { .x = FSM_DROPPED },
 	.effects = DO_OPEN_ELECT | DO_PLANNED | DO_REPAIR | DO_ANSWER,
@@ -130,14 +130,9 @@ const struct fsm_rule fsm_rule_list[] = {
 /* ---- a node for itself ---- */
 
 { 201, RULE_OPERATOR,
-	.x = { .reported = B(DROPPED), .goal = B(DROPPED), .deny = N(LISTED) | N(WRITER) },
+	.x = { .reported = B(DROPPED), .goal = B(DROPPED), .deny = N(LISTED) | N(OF_USE) },
 	.effects = DO_DELETE,
 	.why = "X has stopped and is gone" },
-{ 202, RULE_OPERATOR,
-	.deny = G(RUNNING), /* its last position is of use until another node has taken over */
-	.x = { .reported = B(DROPPED), .goal = B(DROPPED), .need = N(WRITER) },
-	.effects = DO_DELETE,
-	.why = "X has stopped and is gone, and with it the last writer" },
 { 203, 0,
 	.deny = G(WRITER) | G(RUNNING) | G(OTHER_DATA),
 	.x = { .reported = B(INIT) | B(SINGLE), .goal = B(INIT), .need = N(ELIGIBLE) },
@@ -213,6 +208,11 @@ const struct fsm_rule fsm_rule_list[] = {
 	.need = G(OTHER_DATA), .deny = G(WRITER) | G(RUNNING) | G(OPENED),
 	.effects = DO_OPEN_ELECT,
 	.why = "the group has no primary, one is elected" },
+
+{ 311, RULE_PREEMPT | RULE_GROUP,
+	.need = G(RUNNING), .deny = G(OTHER_DATA),
+	.effects = DO_CLOSE,
+	.why = "nobody is left who could take over" },
 
 /* ---- a candidate is given up, or nobody can be one ---- */
 

@@ -144,7 +144,8 @@ all_forked(const struct m_world *w)
 
 	m_snapshot(w, &now, &g);
 	for (int i = 0; i < g.n; i++)
-		if (g.node[i].has_data && !w->h[g.node[i].id - 1].gone &&
+		if (facts_member(&g.node[i]) && g.node[i].has_data &&
+		    !w->h[g.node[i].id - 1].gone &&
 		    facts_on_lineage(&g, g.node[i].tli, g.node[i].lsn))
 			return false;
 	return g.op.kind == FSM_OP_ELECT;
