@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: PostgreSQL
 . test/pg/lib.sh
 
-seed=${SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
+seed=${SEED:-1} # make check tells the same story each time; check-long others
 rounds=${ROUNDS:-6}
 dice=$seed
 
