@@ -261,7 +261,11 @@ see_node(
 	n->probe = x->probe.last;
 	n->probe_failed = x->probe.failed;
 	n->probe_ok_age_ms = x->probe.ever_ok ? age(x->probe.ok_at, now) : FSM_NEVER;
-	if (n->report_age_ms > 600)
+	/* silence is looked into soon, and so is a report that the last probe contradicts
+	 */
+	if (n->report_age_ms > 600 ||
+	    (n->probe != FSM_WITNESS_OK &&
+		(n->pg == FSM_PG_STANDBY || n->pg == FSM_PG_RW)))
 		probe_hurry(&x->probe, now, m->settings.fast_verdict_window_ms / 6);
 }
 
