@@ -133,18 +133,6 @@ stop(struct act_job *job, enum postmaster_mode mode, int64_t ms, struct err *e)
 }
 
 static int
-remove_signal(struct act_job *job, struct err *e)
-{
-	char *path = xasprintf("%s/standby.signal", job->host->pgdata);
-	int rc = file_unlink(path, e);
-
-	free(path);
-	if (rc == 0)
-		rc = file_fsync_dir(job->host->pgdata, e);
-	return rc;
-}
-
-static int
 listen_now(struct act_job *job, struct err *e)
 {
 	return postmaster_start(job->host, POSTMASTER_LISTEN, 0, e);
@@ -277,7 +265,7 @@ act_resume(struct act_job *job, struct act_message *done, struct err *e)
 		if (was_writer(job, &writer, e) == -1 ||
 		    host_names(job->host, job->reply.names, e) == -1)
 			return -1;
-		if (writer && (remove_signal(job, e) == -1 ||
+		if (writer && (conf_signal_remove(job->host, e) == -1 ||
 				  conf_standby_clear(job->host, e) == -1))
 			return -1;
 		if (writer ? listen_now(job, e) == -1
@@ -530,7 +518,7 @@ act_start(struct act_job *job, struct act_message *done, struct err *e)
 	if (flags & ST_RW) {
 		if (was_writer(job, &writer, e) == -1)
 			return -1;
-		if (writer && remove_signal(job, e) == -1)
+		if (writer && conf_signal_remove(job->host, e) == -1)
 			return -1;
 	}
 	return listen_now(job, e);

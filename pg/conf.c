@@ -409,6 +409,16 @@ conf_signal_write(const struct host *h, struct err *e)
 	return rc;
 }
 
+int
+conf_signal_remove(const struct host *h, struct err *e)
+{
+	char *path = path_of(h, "standby.signal");
+	int rc = file_unlink(path, e);
+
+	free(path);
+	return rc ? rc : file_fsync_dir(h->pgdata, e);
+}
+
 bool
 conf_signal_exists(const struct host *h)
 {

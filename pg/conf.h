@@ -49,8 +49,11 @@ int conf_standby(const struct host *, const struct conf_upstream *, struct err *
 int conf_standby_clear(const struct host *, struct err *)
     __attribute__((warn_unused_result));
 
-/* standby.signal, durable. Only a promotion removes it, and Postgres does that. */
+/* standby.signal, durable. Removed by a promotion, which Postgres does, and for a writer
+ * that goes on where it stopped. */
 int conf_signal_write(const struct host *, struct err *)
+    __attribute__((warn_unused_result));
+int conf_signal_remove(const struct host *, struct err *)
     __attribute__((warn_unused_result));
 bool conf_signal_exists(const struct host *);
 

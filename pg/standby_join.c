@@ -105,6 +105,35 @@ standby_half_made(
 
 /* -- rewind -- */
 
+/*
+ * A standby that was promoted and ended before its first checkpoint has a control file
+ * that still tells the timeline before, and pg_rewind takes it for one that never left
+ * (facts 6.3). A server in recovery cannot write that checkpoint, so a single-user one
+ * does, which talks to nobody. It refuses standby.signal (facts 7), so that is away
+ * meanwhile.
+ */
+static int
+checkpoint_own_timeline(const struct host *h, struct err *e)
+{
+	struct buf program = { 0 };
+	struct err no = { 0 };
+	int rc;
+
+	setup_program(h, "postgres", &program);
+	const char *argv[] = { buf_peek(&program), "--single", "-D", h->pgdata,
+		"template1", NULL };
+	host_progress(h, "a checkpoint on its own timeline");
+	rc = conf_signal_remove(h, e);
+	if (rc == 0)
+		rc = standby_tool(h, "checkpoint", argv, e);
+	buf_drop(&program);
+	if (conf_signal_write(h, &no) == 0)
+		return rc;
+	if (rc == 0 && e)
+		*e = no;
+	return -1;
+}
+
 /* pg_rewind wants a clean stop; with standby.signal in place its own recovery fails, so
  * ours goes first, as a standby that follows nobody (facts 7, way B). */
 static int
@@ -115,12 +144,13 @@ stop_cleanly(const struct host *h, struct err *e)
 
 	if (postmaster_stop(h, &stop_fast, e) || setup_control(h, &c, e))
 		return -1;
-	if (c.state == CONTROL_SHUT_DOWN || c.state == CONTROL_SHUT_DOWN_IN_RECOVERY)
-		return 0;
-	host_progress(h, "crash recovery before the rewind");
-	if (standby_start_alone(h, &p, e))
-		return -1;
-	return postmaster_stop(h, &stop_fast, e);
+	if (c.state != CONTROL_SHUT_DOWN && c.state != CONTROL_SHUT_DOWN_IN_RECOVERY) {
+		host_progress(h, "crash recovery before the rewind");
+		if (standby_start_alone(h, &p, e) || postmaster_stop(h, &stop_fast, e) ||
+		    setup_control(h, &c, e))
+			return -1;
+	}
+	return c.min_recovery_tli > c.tli ? checkpoint_own_timeline(h, e) : 0;
 }
 
 static int
@@ -140,8 +170,8 @@ run_rewind(const struct host *h, const struct conf_upstream *up, bool dry, struc
 	return rc;
 }
 
-/* Exit status 0 also means "no rewind required", wrongly so right after a promotion
- * (facts 6.3). */
+/* Exit status 0 also means "no rewind required" (facts 6.3). What was rewound begins with
+ * recovery up to a point on the source's timeline, and has no checkpoint of its own. */
 static int
 check_rewound(const struct host *h, const struct standby_source *s, struct err *e)
 {
@@ -149,9 +179,10 @@ check_rewound(const struct host *h, const struct standby_source *s, struct err *
 
 	if (setup_control(h, &c, e))
 		return -1;
-	if (c.min_recovery_tli != s->tli && c.tli != s->tli)
+	if (c.state != CONTROL_IN_ARCHIVE_RECOVERY || c.min_recovery_tli != s->tli)
 		return err_set(e, ERR_STATE,
-		    "pg_rewind left the directory on timeline %d, not %d", c.tli, s->tli);
+		    "pg_rewind left the directory on timeline %d, not %d",
+		    c.min_recovery_tli > c.tli ? c.min_recovery_tli : c.tli, s->tli);
 	return 0;
 }
 

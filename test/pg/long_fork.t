@@ -16,6 +16,11 @@ streams_from() {
 		where sender_port = $(node_port "$2")")" = streaming ]
 }
 
+# Node 3 found that it must be rewound, for the Nth time.
+rewinds() {
+	[ "$(grep -c "diverged: rewinding" "$root/log/node_3.log")" -ge "$1" ]
+}
+
 cluster_init
 nodes_up 3
 ok "an application writes" writer_start 1 2 3
@@ -23,8 +28,10 @@ ok "an application writes" writer_start 1 2 3
 since=$(event_id)
 identifier=$(sql 3 'select system_identifier from pg_control_system()')
 event fork
-ok "a standby is promoted by hand" pg_ctl -D "$root/n3" -w promote
+# not -w: its keeper may end it sooner than pg_ctl looks
+ok "a standby is promoted by hand" pg_ctl -D "$root/n3" -W promote
 sql 3 "set synchronous_commit = local; create table fork as select 1" >/dev/null 2>&1
+ok "it goes its own way" within 30 rewinds 1
 ok "it is a standby again" within 60 in_recovery 3
 ok "it follows the primary" within 60 streams_from 3 1
 ok "one primary, two secondaries" wait_settled 3 60
@@ -32,6 +39,37 @@ is "$(writer_node)" 1 "the primary is who it was"
 is "$(sql 3 "select to_regclass('fork') is null")" t "what was written there is gone"
 fails "nobody was a candidate" 1 was_goal 3 prepare_promotion "$since"
 ok "writes did not stop for that" gap_below fork 2000
+ok "it was rewound, not copied" eval '! grep -q "base backup" "$root/log/node_3.log"'
+
+# the same while its keeper is away, and ended before its first checkpoint: the control file
+# knows nothing of the new timeline, and pg_rewind sees no reason to do anything
+checkpointer_of() {
+	sql "$1" "select pid from pg_stat_activity where backend_type = 'checkpointer'"
+}
+
+in_hand() {
+	pg_ctl -D "$root/n3" -s -w -l "$root/log/hand.log" -o "-p $(node_port 3) -k $root/s" "$@"
+}
+
+event hand
+ok "the keeper of node 3 is stopped" stop_node 3 INT
+ok "its Postgres is started by hand" in_hand start
+pid=$(checkpointer_of 3)
+kill -STOP "$pid"
+ok "it is promoted" in_hand promote
+ok "it takes a row" sql 3 "set synchronous_commit = local; create table hand as select 1"
+in_hand -W -m immediate stop
+kill -CONT "$pid"
+ok "it is stopped" within 20 no_process 3
+is "$(pg_controldata "$root/n3" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")" \
+	"$(pg_controldata "$root/n1" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")" \
+	"its control file has no other timeline than the primary's"
+node_start 3
+ok "it goes back" within 60 rewinds 2
+ok "it follows the primary" within 60 streams_from 3 1
+ok "one primary, two secondaries" wait_settled 3 60
+is "$(sql 3 "select to_regclass('hand') is null")" t "what was written there is gone"
+ok "writes did not stop for that" gap_below hand 2000
 ok "it was rewound, not copied" eval '! grep -q "base backup" "$root/log/node_3.log"'
 
 # all standbys aside: they stream, so writes go on, and the primary stays what it is
