@@ -18,7 +18,7 @@ finite() {
 ok "the writer works on a lease, and knows it" within 20 finite
 
 stopped() {
-	[ "$(postmaster_of "$1")" = 0 ]
+	[ "$(postmaster_of "$1")" = "$pid_nobody" ]
 }
 
 # the keeper lives: it stops Postgres in time, and node 2 waits until then

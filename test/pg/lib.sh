@@ -121,11 +121,39 @@ start() {
 	start_name=$1
 	shift
 	"$@" >>"$root/log/$start_name.log" 2>&1 </dev/null &
-	echo $! >"$root/pid/$start_name"
+	pid_note "$start_name" $!
+}
+
+# Numbers are given out anew within minutes on a busy machine, so a process is known by
+# when it began, too. This one is nobody's: no kernel gives out more than 2^22.
+pid_nobody=4194305
+
+# When process $1 began, in ticks since boot; into $began, "" when there is none.
+process_began() {
+	began=
+	read -r pb_stat 2>/dev/null <"/proc/$1/stat" || return 1
+	# field 22, counted behind the name, which may hold anything
+	set -- ${pb_stat##*) }
+	began=${20}
+}
+
+# pid_note NAME PID : remember it. pid_of NAME : while it lives, else nobody's.
+pid_note() {
+	if process_began "$2"; then
+		echo "$2 $began" >"$root/pid/$1"
+	else
+		echo "$pid_nobody" >"$root/pid/$1"
+	fi
 }
 
 pid_of() {
-	cat "$root/pid/$1" 2>/dev/null || echo 0
+	po_pid= po_began=
+	read -r po_pid po_began 2>/dev/null <"$root/pid/$1"
+	if process_began "${po_pid:-$pid_nobody}" && [ "$began" = "$po_began" ]; then
+		echo "$po_pid"
+	else
+		echo "$pid_nobody"
+	fi
 }
 
 # Neither gone nor a corpse that its parent has yet to bury.
@@ -386,7 +414,7 @@ app_uri() {
 	echo "postgres://$superuser@$hosts/postgres?target_session_attrs=read-write&sslmode=disable"
 }
 
-# The pid of node N's postmaster (its data directory may be named instead), or 0.
+# The pid of node N's postmaster (its data directory may be named instead), or nobody's.
 postmaster_of() {
 	case $1 in
 	/*) pm_dir=$1 ;;
@@ -397,7 +425,7 @@ postmaster_of() {
 	if [ "${pm_pid:-0}" -gt 0 ] && [ "$(readlink "/proc/$pm_pid/cwd")" = "$pm_dir" ]; then
 		echo "$pm_pid"
 	else
-		echo 0
+		echo "$pid_nobody"
 	fi
 }
 
@@ -409,7 +437,7 @@ processes_in() {
 
 # A process, its children, their children.
 family_of() {
-	[ "$1" -gt 0 ] || return 0
+	[ "$1" -ne "$pid_nobody" ] || return 0
 	echo "$1"
 	for fo_child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do
 		# in a subshell, for these variables are everybody's
@@ -429,7 +457,7 @@ host_processes() {
 
 kill_postmaster() {
 	kill_pid=$(postmaster_of "$1")
-	[ "$kill_pid" -gt 0 ] || {
+	[ "$kill_pid" -ne "$pid_nobody" ] || {
 		echo "node $1 has no postmaster"
 		return 1
 	}
@@ -476,7 +504,7 @@ monitor_dead() {
 lag() {
 	lag_pid=$(sql "$1" 'select pid from pg_stat_wal_receiver')
 	[ "${lag_pid:-0}" -gt 0 ] && kill -STOP "$lag_pid"
-	echo "${lag_pid:-0}" >"$root/pid/lag_$1"
+	pid_note "lag_$1" "${lag_pid:-$pid_nobody}"
 }
 
 lag_ends() {
@@ -627,7 +655,7 @@ cluster_end() {
 		ce_pids=
 		for ce_file in "$root"/pid/*; do
 			[ -e "$ce_file" ] || continue
-			for ce_pid in $(family_of "$(cat "$ce_file")"); do
+			for ce_pid in $(family_of "$(pid_of "${ce_file##*/}")"); do
 				belongs "$ce_pid" && ce_pids="$ce_pids $ce_pid"
 			done
 		done

@@ -25,7 +25,7 @@ pid=$(postmaster_of 2)
 if [ "$pid" -gt 0 ]; then
 	ok "its Postgres may be stopped" pg_ctl -D "$root/n2" -m fast stop
 fi
-ok "the keeper keeps its hands off" holds 3 eval '[ "$(postmaster_of 2)" = 0 ]'
+ok "the keeper keeps its hands off" holds 3 eval '[ "$(postmaster_of 2)" = "$pid_nobody" ]'
 event standby_in
 ok "the end of maintenance" maintenance disable 2
 ok "a pair again" wait_pair 1 2 60

@@ -231,7 +231,7 @@ initdb -D "$root/f" -A trust -U admin >/dev/null 2>&1
 frugal "$root/f"
 pg_ctl -D "$root/f" -o "-p $fport -k $root/s -c listen_addresses=127.0.0.1" -l "$root/log/f.log" \
 	-w start >/dev/null
-head -n 1 "$root/f/postmaster.pid" >"$root/pid/f"
+pid_note f "$(head -n 1 "$root/f/postmaster.pid")"
 f_sql() {
 	psql -XAtq -h 127.0.0.1 -p "$fport" -U admin -d "${2:-postgres}" -c "$1"
 }
@@ -266,7 +266,7 @@ alive "$(pid_of on_f)"
 is $? 0 "and lives"
 pg_ctl -D "$root/f" -o "-p $fport -k $root/s -c listen_addresses=127.0.0.1" -l "$root/log/f.log" \
 	-w start >/dev/null
-head -n 1 "$root/f/postmaster.pid" >"$root/pid/f"
+pid_note f "$(head -n 1 "$root/f/postmaster.pid")"
 ok "it comes back, and so does the monitor" within 15 eval \
 	'[ "$(grep -c "this monitor decides" "$root/log/on_f.log")" -ge 2 ]'
 kill -TERM "$(pid_of on_f)"
@@ -277,7 +277,7 @@ is "$(f_sql 'select 1')" 1 "and leaves a Postgres that is not its own alone"
 pg_basebackup -D "$root/g" -h 127.0.0.1 -p "$fport" -U admin -R -c fast
 pg_ctl -D "$root/g" -o "-p $((fport + 1)) -k $root/s -c listen_addresses=127.0.0.1" \
 	-l "$root/log/g.log" -w start >/dev/null
-head -n 1 "$root/g/postmaster.pid" >"$root/pid/g"
+pid_note g "$(head -n 1 "$root/g/postmaster.pid")"
 start on_g "$autoctl" monitor run --pgdata "$root/on_g" \
 	--dburi "postgres://plain@127.0.0.1:$((fport + 1))/meta"
 ok "a standby: the monitor waits" within 10 log_says on_g 'is a standby'

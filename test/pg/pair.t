@@ -66,9 +66,9 @@ is "$("$autoctl" config get pg_autoctl.formation --pgdata "$root/n1")" default "
 fails "status of node 1" 0 "$autoctl" status --pgdata "$root/n1"
 
 ok "node 2 stops when asked" stop_node 2
-is "$(postmaster_of 2)" 0 "and its Postgres with it"
+is "$(postmaster_of 2)" "$pid_nobody" "and its Postgres with it"
 fails "status of node 2, stopped" 3 "$autoctl" status --pgdata "$root/n2"
 ok "node 1 stops when asked" stop_node 1
 ok "the monitor stops when asked" monitor_down
-is "$(postmaster_of "$root/m")" 0 "and its Postgres with it"
+is "$(postmaster_of "$root/m")" "$pid_nobody" "and its Postgres with it"
 done_testing
