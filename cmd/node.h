@@ -87,6 +87,8 @@ struct node_work {
 	char progress[96];
 };
 
+enum node_room { NODE_ROOM_ENOUGH, NODE_ROOM_LITTLE, NODE_ROOM_NONE };
+
 struct node {
 	enum node_mode mode;
 	bool keeps_postgres; /* when it leaves without being asked to stop */
@@ -137,6 +139,10 @@ struct node {
 	struct mono crash[KEEPER_CRASHES_MAX]; /* the last ones, a ring */
 	int ncrashes;
 
+	enum node_room room; /* on the worse of the disks */
+	char disk_text[96];  /* ... in words, "" when there is enough */
+	struct mono disk_at;
+
 	struct node_session ping;
 	struct node_name ping_name;
 	struct mono ping_at;
@@ -174,6 +180,9 @@ bool node_report_due(struct node *);
 void node_local_turn(struct node *);
 int64_t node_local_wait_ms(const struct node *);
 void node_postmaster_look(struct node *);
+/* node_disk.c */
+void node_disk_turn(struct node *);
+void node_disk_look(struct node *);
 /* node_ping.c */
 void node_ping_turn(struct node *);
 int64_t node_ping_wait_ms(const struct node *);

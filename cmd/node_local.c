@@ -101,6 +101,7 @@ postmaster_ended(void *arg, int fd, short revents)
 	if (!ours) {
 		log_warn("Postgres has exited (pid %d)", (int)n->postmaster);
 		count_crash(n);
+		node_disk_look(n); /* which may be why */
 	}
 	n->postmaster = 0;
 	if (service_part(&n->svc, "postgres", 0, NULL))

@@ -11,6 +11,7 @@
 #include "ini/ban.h"
 
 #define CRASH_PAUSE_MS 2000
+#define FULL_PAUSE_MS 10000 /* somebody has to make room first */
 
 static bool
 follows_the_named(const struct node *n)
@@ -108,7 +109,7 @@ node_report_fill(struct node *n, struct report *r)
 		copy_text(r->act, sizeof r->act, fsm_act_name(n->work.job.act));
 		copy_text(r->progress, sizeof r->progress, n->work.progress);
 	}
-	copy_text(r->error, sizeof r->error, n->error);
+	copy_text(r->error, sizeof r->error, n->error[0] ? n->error : n->disk_text);
 }
 
 /* Would the monitor decide differently? Positions alone do not count: they move. */
@@ -193,6 +194,21 @@ recent_crashes(const struct node *n)
 	return count;
 }
 
+/* One that dies again and again is not worth a busy machine; without room on the disk it
+ * dies again for certain. */
+static void
+pause_after_crash(const struct node *n, struct keeper_obs *o)
+{
+	int64_t pause = 0;
+
+	if (o->crashes >= KEEPER_CRASHES_MAX)
+		pause = CRASH_PAUSE_MS;
+	if (o->crashes > 0 && o->disk_full)
+		pause = FULL_PAUSE_MS;
+	if (pause > 0 && o->retry_in_ms < pause)
+		o->retry_in_ms = pause - mono_between(n->crash[0], n->loop.now);
+}
+
 void
 node_observe(const struct node *n, struct keeper_obs *o)
 {
@@ -231,7 +247,6 @@ node_observe(const struct node *n, struct keeper_obs *o)
 	o->act_stale = is_stale(n);
 	o->act_final = n->work.final;
 	o->retry_in_ms = mono_between(now, n->retry_at);
-	/* one that dies again and again is not worth a busy machine */
-	if (o->crashes >= KEEPER_CRASHES_MAX && o->retry_in_ms < CRASH_PAUSE_MS)
-		o->retry_in_ms = CRASH_PAUSE_MS - mono_between(n->crash[0], now);
+	o->disk_full = n->room == NODE_ROOM_NONE;
+	pause_after_crash(n, o);
 }

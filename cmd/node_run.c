@@ -99,6 +99,7 @@ turn(struct node *n)
 	if (config_no_monitor(&n->cfg))
 		go_alone(n);
 	node_local_turn(n);
+	node_disk_turn(n);
 	node_ping_turn(n);
 	node_monitor_turn(n);
 	for (int i = 0; i < STEPS_MAX && !n->leave && take_step(n); i++)
@@ -353,6 +354,7 @@ set_times(struct node *n)
 	n->began = n->contact = n->vouched = n->apart = n->pg_up = n->heard_at = now;
 	n->retry_at = n->report_at = n->look_at = n->slots_at = now;
 	n->mon.retry_at = n->local.retry_at = n->ping.retry_at = now;
+	n->disk_at = now;
 	n->peers_at = mono_after(now, PEERS_MS);
 	n->flux_until = mono_after(now, FLUX_MS);
 }

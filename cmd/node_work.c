@@ -204,10 +204,13 @@ fail(struct node *n, int status)
 	const struct err *e = &n->work.result.err;
 	char text[64];
 
+	node_disk_look(n);
+
 	n->fails++;
 	n->retry_at = mono_after(n->loop.now, keeper_backoff_ms(n->fails));
 	if (n->work.done)
-		snprintf(n->error, sizeof n->error, "%.200s", e->msg);
+		snprintf(n->error, sizeof n->error, "%.*s%s%s", n->room ? 140 : 200,
+		    e->msg, n->room ? ": " : "", n->disk_text);
 	else {
 		snprintf(text, sizeof text, "the worker ended with status 0x%x", status);
 		snprintf(n->error, sizeof n->error, "%s: %s",

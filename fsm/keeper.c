@@ -293,7 +293,8 @@ keeper_retrying(const struct keeper *k, const struct keeper_obs *o)
 		return false;
 	/* without a contact yet: the first report must not say that there is no hope */
 	return is_any(k->current, ST_RW) && !is_any(k->goal, ST_DOWN) && o->has_data &&
-	       !k->rewinding && !o->shutting_down && o->crashes < KEEPER_CRASHES_MAX &&
+	       !k->rewinding && !o->shutting_down &&
+	       o->crashes < (o->disk_full ? 1 : KEEPER_CRASHES_MAX) &&
 	       o->down_age_ms < o->grace_ms;
 }
 

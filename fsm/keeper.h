@@ -58,6 +58,7 @@ struct keeper_obs {
 	int64_t down_age_ms;     /* since Postgres was last seen up; 0 when up */
 	int64_t grace_ms;        /* restart_grace */
 	int crashes;             /* in the last KEEPER_CRASH_MS */
+	bool disk_full;          /* what died of that would die again */
 	bool working;            /* an act is in progress */
 	enum fsm_act act;        /* which */
 	enum fsm_state act_goal; /* and for which goal */

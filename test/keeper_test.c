@@ -120,6 +120,9 @@ test_start(void)
 	o.crashes = KEEPER_CRASHES_MAX;
 	OK(!keeper_retrying(&k, &o), "down for good after too many crashes");
 	o.crashes = 1;
+	o.disk_full = true;
+	OK(!keeper_retrying(&k, &o), "after one when there is no room on the disk");
+	o.disk_full = false;
 	o.down_age_ms = o.grace_ms;
 	OK(!keeper_retrying(&k, &o), "and after the grace");
 	o.down_age_ms = 0;

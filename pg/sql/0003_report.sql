@@ -143,6 +143,12 @@ begin
 			pgautofailover.label(n), state,
 			case when state = 'report_lsn' then ' with LSN ' || current_lsn else '' end));
 	end if;
+	-- what it complains of without having failed at anything: its disk fills up
+	if n.error <> last_error and n.fails = 0 and failed = 0 then
+		perform pgautofailover.add_event(node_id, format('%s: %s%s',
+			pgautofailover.label(n), case when last_error = '' then 'over: ' else '' end,
+			coalesce(nullif(last_error, ''), n.error)));
+	end if;
 	if matters then
 		perform pgautofailover.wake(n.formationid, n.groupid);
 	end if;
