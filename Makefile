@@ -6,7 +6,7 @@
 #   make check-unit      the part that needs no Postgres
 #   make check-long      what takes minutes: more courses of events, more random trouble
 #   make install DESTDIR= PREFIX=/usr/local
-#   make asan fuzz lint format clean
+#   make asan fuzz lint format man-refresh clean
 #
 # WERROR= lets a new compiler's warnings pass.
 
@@ -156,6 +156,10 @@ lint:
 format:
 	clang-format -i $(FORMAT)
 
+# the parts of the manual that are the program's own words
+man-refresh: autoctl
+	man/refresh $(wildcard man/*.[57])
+
 install: all
 	install -d $(DESTDIR)$(BINDIR)
 	install -s -m 755 autoctl $(DESTDIR)$(BINDIR)/autoctl
@@ -174,7 +178,7 @@ clean:
 	rm -f autoctl pg/embed pg/schema.gen.c .build-flags .build-version $(TESTS)
 	rm -f *.o *.d *.tmp */*.o */*.d */*.tmp
 
-.PHONY: all tests check check-unit check-pg demo demo-stop bench asan fuzz lint format install clean FORCE
+.PHONY: all tests check check-unit check-pg demo demo-stop bench asan fuzz lint format man-refresh install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(wildcard *.d */*.d)

@@ -207,6 +207,7 @@ int cmd_reload(struct cmd_ctx *);
 int cmd_status(struct cmd_ctx *);
 int cmd_config_get(struct cmd_ctx *);
 int cmd_config_set(struct cmd_ctx *);
+int cmd_config_keys(struct cmd_ctx *);
 int cmd_config_check(struct cmd_ctx *);
 int cmd_show_state(struct cmd_ctx *);
 int cmd_show_events(struct cmd_ctx *);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/explain.h"
 #include "cmd/out.h"
 #include "fsm/fsm.h"
 
@@ -94,32 +95,71 @@ show_tsv(struct buf *b)
 	}
 }
 
-static void
-show_mdoc(struct buf *b)
-{
-	for (int i = 0; i < FSM_STATE_COUNT; i++)
-		buf_printf(b, ".It Cm %s\n%s\n", fsm_state_name((enum fsm_state)i),
-		    fsm_state_text((enum fsm_state)i));
-	for (size_t i = 0; i < fsm_rule_count; i++) {
-		const struct fsm_rule *r = fsm_rule_at(i);
-		buf_printf(b, ".It %d\n%s\n", fsm_rule_id(r), fsm_rule_why(r));
-	}
-}
-
 /* From-states of an edge, "any" for all of them. */
 static void
 from_text(uint32_t from, struct buf *b)
 {
 	uint32_t all = FSM_ANY;
+	const char *comma = "";
 
 	if ((from & all) == all) {
 		buf_str(b, "any");
 		return;
 	}
 	for (int i = 0; i < FSM_STATE_COUNT; i++)
-		if (from >> i & 1)
-			buf_printf(b, "%s%s", buf_len(b) ? ", " : "",
-			    fsm_state_name((enum fsm_state)i));
+		if (from >> i & 1) {
+			buf_printf(b, "%s%s", comma, fsm_state_name((enum fsm_state)i));
+			comma = ", ";
+		}
+}
+
+/* A sentence of the manual: it begins large and ends with a full stop. */
+static void
+mdoc_sentence(struct buf *b, const char *text)
+{
+	char first = text[0];
+
+	if (first >= 'a' && first <= 'z')
+		first &= ~0x20;
+	buf_printf(b, "%c%s.\n", first, text + 1);
+}
+
+static void
+mdoc_list(struct buf *b, const char *title)
+{
+	buf_printf(b, ".Ss %s\n.Bl -tag -width Ds\n", title);
+}
+
+static void
+show_mdoc(struct buf *b)
+{
+	mdoc_list(b, "States");
+	for (int i = 0; i < FSM_STATE_COUNT; i++) {
+		buf_printf(b, ".It Cm %s\n", fsm_state_name((enum fsm_state)i));
+		mdoc_sentence(b, fsm_state_text((enum fsm_state)i));
+	}
+	buf_str(b, ".El\n");
+	mdoc_list(b, "What a keeper does for a goal, and from where");
+	for (size_t i = 0; i < fsm_edge_count; i++) {
+		buf_printf(b, ".It Cm %s : Ic %s\nFrom ",
+		    fsm_state_name(fsm_edge_list[i].to),
+		    fsm_act_name(fsm_edge_list[i].act));
+		from_text(fsm_edge_list[i].from, b);
+		buf_str(b, ".\n");
+	}
+	buf_str(b, ".El\n");
+	mdoc_list(b, "Rules of the monitor");
+	for (size_t i = 0; i < fsm_rule_count; i++) {
+		const struct fsm_rule *r = fsm_rule_at(i);
+
+		const char *way = show_way_out(fsm_rule_id(r));
+
+		buf_printf(b, ".It %d\n", fsm_rule_id(r));
+		mdoc_sentence(b, fsm_rule_why(r));
+		if (way)
+			buf_printf(b, "The way out:\n%s.\n", way);
+	}
+	buf_str(b, ".El\n");
 }
 
 static void

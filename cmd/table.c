@@ -110,6 +110,7 @@ const struct cmd cmd_table[] = {
 
 { "config get [key]", cmd_config_get, CMD_PGDATA | CMD_CONFIG, "print one setting, or all of them", "pgdata json" },
 { "config set <key> <value>", cmd_config_set, CMD_PGDATA | CMD_CONFIG, "change a setting", "pgdata json" },
+{ "config keys", cmd_config_keys, 0, "every setting there is, its default and when a change counts", "json mdoc" },
 { "config check", cmd_config_check, CMD_PGDATA | CMD_CONFIG, "check the settings against the running system", "pgdata json" },
 
 { "show state", cmd_show_state, 0, "the nodes and their states", REMOTE " group local watch json" },

@@ -34,7 +34,30 @@ wrong=$(./autoctl help mdoc | sed -n 's/^\.Nm //p' | while read -r row; do
 done)
 is "$wrong" "" "each command's options are in its paragraph"
 
+# what pages take from the program is what this program says
+for page in man/*.[57]; do
+	is "$(man/refresh --check "$page" 2>&1)" "" "$page is current (else: make man-refresh)"
+done
+
+# Every table and function of the schema. Those in the list below serve others of it.
+missing=$(sed -n 's/^create \(or replace \)\{0,1\}\(table\|view\|domain\|type\|function\) \(if not exists \)\{0,1\}pgautofailover\.\([a-z_]*\).*/\4/p' pg/sql/*.sql |
+	sort -u | while read -r name; do
+	grep -q "inner: .*\<$name\>" man/autoctl-schema.7 ||
+		grep -q "^\.It Ic .*\<$name\>\|^\.Ic $name" man/autoctl-schema.7 || echo "$name"
+done)
+is "$missing" "" "every table and function of pg/sql is in autoctl-schema.7"
+
+# every page is known to another, and to README.md
+for page in man/*.[1-9]; do
+	name=${page#man/} name=${name%.*}
+	ok "README.md leads to $page" grep -q "$page" README.md
+	ok "... and another page to $name" \
+		grep -lq "^\.Xr $name " $(ls man/*.[1-9] | grep -vxF "$page")
+done
+
 if command -v mandoc >/dev/null; then
-	is "$(mandoc -Tlint -Wwarning man/autoctl.1 2>&1)" "" "mandoc finds nothing wrong with autoctl.1"
+	for page in man/*.[1-9]; do
+		is "$(mandoc -Tlint -Wwarning "$page" 2>&1)" "" "mandoc finds nothing wrong with $page"
+	done
 fi
 done_testing
