@@ -83,6 +83,22 @@ status_json(struct cmd_ctx *x, const struct show_setup *s, pid_t pid)
 	return rc;
 }
 
+static void
+tell_service(struct cmd_ctx *x, pid_t pid)
+{
+	struct buf version = { 0 };
+
+	if (service_version(buf_peek(&x->pgdata), &version, NULL))
+		buf_str(&version, "unknown");
+	log_info("the service of %s is running, process %d, version %s",
+	    buf_peek(&x->pgdata), (int)pid, buf_peek(&version));
+	if (strcmp(buf_peek(&version), AUTOCTL_VERSION) != 0)
+		log_hint("this is version %s: \"%s reload --pgdata %s\" lets the service "
+			 "go on as what its file is now, Postgres does not stop",
+		    AUTOCTL_VERSION, x->program, buf_peek(&x->pgdata));
+	buf_drop(&version);
+}
+
 int
 cmd_status(struct cmd_ctx *x)
 {
@@ -105,8 +121,7 @@ cmd_status(struct cmd_ctx *x)
 			    (int)s.postmaster.pid);
 		return -1;
 	}
-	log_info(
-	    "the service of %s is running, process %d", buf_peek(&x->pgdata), (int)pid);
+	tell_service(x, pid);
 	status = show_setup_status(&s);
 	if (strcmp(status, "ready") != 0 && strcmp(status, "standby") != 0)
 		return err_set(&x->err, ERR_PGCTL, "%s: Postgres is not ready (%s)",

@@ -70,6 +70,19 @@ set_handlers(void (*handler)(int))
 	return 0;
 }
 
+/* Those that came while this process became another program, see service_binary_exec().
+ */
+static int
+let_signals_in(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < HANDLED; i++)
+		sigaddset(&set, handled[i]);
+	return sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int
 loop_init(struct loop *l, loop_signal_fn *fn, void *arg, struct err *e)
 {
@@ -78,7 +91,7 @@ loop_init(struct loop *l, loop_signal_fn *fn, void *arg, struct err *e)
 	if (pipe2(l->wake, O_CLOEXEC | O_NONBLOCK))
 		return err_sys(e, "pipe");
 	wake_fd = l->wake[1];
-	if (set_handlers(on_signal)) {
+	if (set_handlers(on_signal) || let_signals_in()) {
 		err_sys(e, "sigaction");
 		loop_drop(l);
 		return -1;

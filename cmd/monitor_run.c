@@ -829,6 +829,9 @@ reload(struct monitor *m)
 	m->list_at = clock_mono();
 	if (monitor_home_reload(m->home, &e))
 		log_err(LOG_LEVEL_ERROR, &e);
+	/* what it decided is in its tables: it may be another program at any time */
+	if (service_binary_changed() && service_binary_exec(&e))
+		log_err(LOG_LEVEL_ERROR, &e);
 }
 
 static int

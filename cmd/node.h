@@ -162,7 +162,8 @@ struct node {
 	bool chore_settings;   /* our Postgres settings too, after a reload */
 	bool chore_checkpoint; /* nobody can be rewound against us before it */
 
-	bool hurry; /* something changed: look and report sooner */
+	bool upgrade; /* the binary has changed: become the new one between two works */
+	bool hurry;   /* something changed: look and report sooner */
 	struct mono flux_until;
 	struct mono stop_at; /* give up the gentle stop then; 0: not stopping */
 	bool leave;

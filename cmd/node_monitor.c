@@ -17,6 +17,7 @@
 #define CONNECT_MS 2000
 #define STATEMENT_MS 3000
 #define RETRY_MOST_MS 2000
+#define PARKED_MS 30000
 #define NAME_MS 3000 /* a name service that takes longer is worth a line */
 
 /* -- what sessions have in common -- */
@@ -392,6 +393,20 @@ next_ask(struct node *n)
 	return ASK_NONE;
 }
 
+/* The monitor let us go, but there was no time for it: a maintenance that comes much
+ * later is somebody else's. */
+static void
+forget_parked(struct node *n)
+{
+	unsigned either = fsm_state_flags(n->k->goal) | fsm_state_flags(n->k->current);
+
+	if (!n->k->parked || n->svc.stop != 0 || (either & ST_MAINT) ||
+	    n->told != n->k->current || mono_between(n->began, n->loop.now) < PARKED_MS)
+		return;
+	n->k->parked = false;
+	node_save(n);
+}
+
 static void
 collect_asks(struct node *n)
 {
@@ -401,6 +416,7 @@ collect_asks(struct node *n)
 	if (n->k->parked && n->svc.stop == 0 && n->told == FSM_MAINTENANCE &&
 	    n->k->goal == FSM_MAINTENANCE)
 		n->asks |= 1U << ASK_UNPARK;
+	forget_parked(n);
 	if (n->parking == 1)
 		n->asks |= 1U << ASK_PARK;
 }

@@ -158,6 +158,7 @@ reload(struct node *n)
 	struct err e = { 0 };
 
 	n->svc.reload = false;
+	n->upgrade = n->mode == NODE_RUN && service_binary_changed();
 	if (config_load(&fresh, n->cfg_path, &e) == -1) {
 		log_err(LOG_LEVEL_ERROR, &e);
 		return;
@@ -171,6 +172,27 @@ reload(struct node *n)
 	n->mon.retry_at = n->loop.now;
 	n->chore_due = true;
 	n->chore_settings = true;
+}
+
+/* Nothing under way is lost: works end first, and what is running is adopted. */
+static void
+upgrade(struct node *n)
+{
+	struct err e = { 0 };
+
+	if (n->work.pid != 0 || n->chore.pid != 0)
+		return;
+	n->upgrade = false;
+	if (node_save(n) == -1)
+		return;
+	watch_close(&n->mon.w);
+	watch_close(&n->local.w);
+	watch_close(&n->ping.w);
+	if (service_binary_exec(&e) == -1)
+		log_err(LOG_LEVEL_ERROR, &e);
+	node_session_watch(n, &n->mon);
+	node_session_watch(n, &n->local);
+	node_session_watch(n, &n->ping);
 }
 
 static void
@@ -205,9 +227,11 @@ static bool
 is_parked(struct node *n)
 {
 	if (n->parking == 0) {
-		n->parking = 1;
+		/* a maintenance that is under way is an operator's: it stays theirs */
+		n->parking = (fsm_state_flags(n->k->goal) & ST_MAINT) ? 2 : 1;
 		n->stop_at = mono_after(n->loop.now, GENTLE_STOP_MS);
-		log_info("asking the monitor to go on without this node");
+		if (n->parking == 1)
+			log_info("asking the monitor to go on without this node");
 	}
 	/* the monitor took the request; whether it is granted shows in the goal */
 	if (n->parking == 2 && !(fsm_state_flags(n->k->goal) & ST_MAINT) &&
@@ -309,6 +333,8 @@ run(struct node *n)
 		}
 		if (n->svc.reload)
 			reload(n);
+		if (n->upgrade && n->svc.stop == 0)
+			upgrade(n);
 		if (!service_is_ours(&n->svc)) {
 			log_warn("the pid file is gone: leaving");
 			n->svc.stop = SIGINT;
@@ -381,6 +407,9 @@ forget_all(struct node *n)
 static int
 open_all(struct node *n, struct err *e)
 {
+	/* first: whoever finds the pid file may send a signal */
+	if (loop_init(&n->loop, on_signal, n, e) == -1)
+		return -1;
 	if (service_open(&n->svc, n->cfg.pgdata, e) == -1 ||
 	    service_part(&n->svc, "node-active", getpid(), e) == -1)
 		return -1;
@@ -388,8 +417,6 @@ open_all(struct node *n, struct err *e)
 		return err_wrap(e, "state file");
 	if (host_init(&n->host, &n->cfg, n->k->node_id, e) == -1 ||
 	    setup_find(&n->host, e) == -1)
-		return -1;
-	if (loop_init(&n->loop, on_signal, n, e) == -1)
 		return -1;
 	set_times(n);
 	/* what a worker leaves behind comes to us, not to pid 1 */

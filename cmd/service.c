@@ -114,7 +114,7 @@ take(struct service *s, struct err *e)
 		*e = own;
 		return -1;
 	}
-	if (file_pid(s->path, &pid, NULL) == 0)
+	if (file_pid(s->path, &pid, NULL) == 0 && pid != getpid())
 		log_info(
 		    "the service with pid %d left its file %s behind", (int)pid, s->path);
 	return write_file(s, e);
@@ -126,6 +126,7 @@ service_open(struct service *s, const char *pgdata, struct err *e)
 	struct err own;
 
 	*s = (struct service){ .lock_fd = -1, .pgdata = xstrdup(pgdata) };
+	service_binary_note();
 	if (pid_path(pgdata, &s->path, &own) || take(s, &own)) {
 		if (s->lock_fd >= 0)
 			close(s->lock_fd);
@@ -273,6 +274,28 @@ service_find(const char *pgdata, pid_t *pid, struct err *e)
 				*e = own;
 		}
 	}
+	free(path);
+	return rc;
+}
+
+int
+service_version(const char *pgdata, struct buf *version, struct err *e)
+{
+	struct buf text = { 0 };
+	const char *at;
+	char *path;
+	int rc;
+
+	if (pid_path(pgdata, &path, e))
+		return -1;
+	rc = file_read(path, &text, e);
+	at = rc == 0 ? strchr(buf_peek(&text), '\n') : NULL;
+	at = at ? strchr(at + 1, '\n') : NULL;
+	if (at)
+		buf_printf(version, "%.*s", (int)strcspn(at + 1, "\n"), at + 1);
+	else if (rc == 0)
+		rc = err_set(e, ERR_STATE, "%s is not a whole pid file", path);
+	buf_drop(&text);
 	free(path);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct buf;
 struct err;
 
 #define SERVICE_PARTS_MAX 4
@@ -44,6 +45,15 @@ void service_signal(struct service *, int signal);
 /* False when the file is gone or names another pid: time to leave (exit 0). */
 bool service_is_ours(const struct service *);
 
+/*
+ * An upgrade without a stop: after SIGHUP, is there another file in the place of the one
+ * that was started (service_open remembers it)? Then leave everything as a killed process
+ * would and become that: same pid, same command line. Returns only when it cannot be.
+ */
+void service_binary_note(void);
+bool service_binary_changed(void);
+int service_binary_exec(struct err *) __attribute__((warn_unused_result));
+
 /* Tell systemd, if it asked (NOTIFY_SOCKET). */
 void service_ready(const char *status);
 void service_status(const char *status);
@@ -52,6 +62,10 @@ void service_stopping(void);
 /* For other commands: 1 and the pid when a service runs for it, 0 when none does (a stale
  * file is removed), -1. */
 int service_find(const char *pgdata, pid_t *, struct err *)
+    __attribute__((warn_unused_result));
+
+/* The version that a service said it is, line 3 of its file. */
+int service_version(const char *pgdata, struct buf *, struct err *)
     __attribute__((warn_unused_result));
 
 /* Send it a signal and wait until it has gone. ERR_STATE when it is not running,
