@@ -273,7 +273,7 @@ stop_postgres(struct node *n)
 static void
 say_goodbye(struct node *n)
 {
-	struct mono until = mono_after(clock_mono(), 1000);
+	struct mono until = mono_after(clock_mono(), n->svc.stop == SIGTERM ? 1000 : 300);
 	struct err e = { 0 };
 
 	n->report_at = n->loop.now;
@@ -294,11 +294,9 @@ leave(struct node *n)
 	if (n->svc.stop == 0 && n->keeps_postgres)
 		return; /* dropped, or not wanted: what runs is not ours to stop */
 	stop_postgres(n);
-	if (n->svc.stop == SIGTERM) {
-		(void)!loop_once(&n->loop, 0, &e);
-		node_postmaster_look(n);
-		say_goodbye(n);
-	}
+	(void)!loop_once(&n->loop, 0, &e);
+	node_postmaster_look(n);
+	say_goodbye(n);
 }
 
 /* create without --run ends when the first state is reached and known, or out of reach.

@@ -85,10 +85,12 @@ for sig in INT QUIT; do
 	ends "SIG$sig to the standby's keeper: it leaves" node_1 20
 	is "$(postmaster_of 1)" "$pid_nobody" "and Postgres with it"
 	like "$(pg_controldata "$root/n1")" 'state: +shut down in recovery' "in good order"
+	ok "writes did not stop for long" gap_below "standby_$sig" 1500
 	again 1
 done
 
 # a stronger one while a weaker one is being obeyed: a receiver that hangs holds it up
+event stronger
 lag 1
 keeper_signal 2 TERM
 ok "SIGTERM to the primary's keeper begins a handover" within 10 log_of 2 'asking the monitor'
