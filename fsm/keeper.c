@@ -124,8 +124,10 @@ forbids(
 {
 	if (o->shutting_down && (flags & (EDGE_OPENS | EDGE_LONG)))
 		return "shutting down";
-	/* what is to be reached before a promotion is in the monitor's answers only */
-	if (((flags & EDGE_OPENS) || act == FSM_ACT_CLOSED) && !k->contact)
+	/* what is to be reached before a promotion, and which names are granted, is in
+	 * the monitor's answers only */
+	if (((flags & EDGE_OPENS) || act == FSM_ACT_CLOSED || act == FSM_ACT_SYNC) &&
+	    !k->contact)
 		return "the monitor has not confirmed the goal since this keeper started";
 	if (opens(act) && o->lease_left_ms <= 0)
 		return "the monitor grants no lease";

@@ -200,6 +200,11 @@ test_goal(void)
 	BEGINS(k, o, FSM_ACT_STOP, FSM_DRAINING, "primary to draining");
 	k.contact = false;
 	BEGINS(k, o, FSM_ACT_STOP, FSM_DRAINING, "stopping needs no contact");
+	k = healthy(FSM_APPLY_SETTINGS, FSM_PRIMARY);
+	k.contact = false;
+	WAITS(k, o, "a keeper that began anew does not know the names, and sets none");
+	k.contact = true;
+	BEGINS(k, o, FSM_ACT_SYNC, FSM_PRIMARY, "but the ones it is told");
 	k = healthy(FSM_SECONDARY, FSM_PREPARE_PROMOTION);
 	o = up(FSM_PG_STANDBY);
 	BEGINS(k, o, FSM_ACT_PREPARE, FSM_PREPARE_PROMOTION, "secondary is chosen");
