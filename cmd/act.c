@@ -493,15 +493,6 @@ act_closed(struct act_job *job, struct act_message *done, struct err *e)
 }
 
 static int
-act_drop(struct act_job *job, struct act_message *done, struct err *e)
-{
-	if (stop(job, POSTMASTER_FAST, STOP_MS, e) == -1)
-		return -1;
-	done->stopped = true;
-	return 0;
-}
-
-static int
 act_start(struct act_job *job, struct act_message *done, struct err *e)
 {
 	unsigned flags = fsm_state_flags(job->to);
@@ -540,7 +531,7 @@ static act_fn *const acts[] = {
 	[FSM_ACT_CLOSED] = act_closed,
 	[FSM_ACT_DETACH] = act_detach,
 	[FSM_ACT_FETCH] = act_fetch,
-	[FSM_ACT_DROP] = act_drop,
+	[FSM_ACT_DROP] = act_stop, /* a removed writer tells what it leaves behind, too */
 	[FSM_ACT_START] = act_start,
 	[FSM_ACT_FENCE] = act_fence,
 };

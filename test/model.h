@@ -278,6 +278,9 @@ void m_search(
     const struct m_world *roots, int n, const struct m_limits *, struct m_result *);
 uint64_t m_hash(const struct m_world *, uint64_t seed);
 
+/* model_walk.c */
+void m_walks(const struct m_world *root, const struct m_limits *, struct m_result *);
+
 /* model_print.c */
 void m_print_world(const struct m_world *);
 void m_print_label(const struct m_world *before, const struct m_label *);

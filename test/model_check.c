@@ -151,11 +151,25 @@ all_forked(const struct m_world *w)
 	return g.op.kind == FSM_OP_ELECT;
 }
 
+/* With so many standbys in maintenance no commit is complete, as number_sync_standbys
+ * wants. */
+static bool
+too_few_standbys(const struct m_world *w)
+{
+	int left = 0;
+
+	for (int i = 0; i < m_run.nodes; i++)
+		left += i + 1 != w->m.writer && w->m.row[i].present &&
+			w->m.row[i].quorum && !w->h[i].gone &&
+			w->m.row[i].goal != FSM_MAINTENANCE;
+	return w->m.writer != 0 && w->m.op.kind == FSM_OP_NONE && left < w->m.nss;
+}
+
 /* A documented place to wait for the operator; the reason, or NULL. */
 const char *
 m_is_parked(const struct m_world *w)
 {
-	int present = 0, eligible = 0, data = 0, maintenance = 0, gone = 0;
+	int present = 0, eligible = 0, data = 0, maintenance = 0, gone = 0, left = 0;
 
 	for (int i = 0; i < m_run.nodes; i++) {
 		const struct m_row *row = &w->m.row[i];
@@ -164,6 +178,7 @@ m_is_parked(const struct m_world *w)
 			continue;
 		present++;
 		gone += w->h[i].gone;
+		left += row->goal == FSM_DROPPED && row->said.state == FSM_DROPPED;
 		maintenance += row_is(w, i, FSM_MAINTENANCE) && !w->h[i].gone;
 		if (!w->h[i].gone && !w->h[i].rewinding && row->said.state != FSM_INIT &&
 		    row->said.state != FSM_WAIT_STANDBY &&
@@ -180,10 +195,14 @@ m_is_parked(const struct m_world *w)
 		return "nobody has data";
 	if (eligible == 0)
 		return "nobody may be promoted";
+	if (too_few_standbys(w))
+		return "too many standbys are in maintenance";
 	if (all_forked(w))
 		return "nobody has the accepted history";
 	if (gone > 0 && w->m.op.kind != FSM_OP_NONE)
 		return "a node that is needed for a safe election is burnt";
+	if (left > 0 && w->m.op.kind == FSM_OP_ELECT && w->m.op.candidate == 0)
+		return "a node that is needed for a safe election was removed";
 	return NULL;
 }
 

@@ -543,19 +543,6 @@ fetch(struct m_world *w, int i)
 }
 
 static enum progress
-drop(struct m_world *w, int i)
-{
-	struct m_host *h = &w->h[i];
-
-	if (h->stage == 0) {
-		m_stop(w, i, true);
-		return next(h);
-	}
-	h->stopped_term = h->job.term;
-	return reach(h);
-}
-
-static enum progress
 start(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
@@ -607,7 +594,7 @@ step(struct m_world *w, int i, int variant)
 	case FSM_ACT_FETCH:
 		return fetch(w, i);
 	case FSM_ACT_DROP:
-		return drop(w, i);
+		return stop(w, i, 0);
 	case FSM_ACT_START:
 		return start(w, i);
 	case FSM_ACT_FENCE:

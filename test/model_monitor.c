@@ -485,7 +485,7 @@ check_candidate(const struct fsm_group *was, const struct fsm_group *is)
 
 	if (is->op.candidate == 0 || is->op.candidate == was->op.candidate)
 		return;
-	if (c == NULL || c->priority == 0)
+	if (c == NULL || (c->priority == 0 && is->op.preferred != c->id))
 		m_break("CAND", "the candidate may not be promoted");
 	else if (is->op.excluded == c->id)
 		m_break("CAND", "the node that is switched away from is chosen");

@@ -21,6 +21,7 @@
  * without the guard of the lease, -v tells of each layer, -t prints the story.
  */
 static struct m_limits limits = { .liveness = true };
+static bool walks;
 
 /* A group that was built and has come to rest. */
 static bool
@@ -53,7 +54,10 @@ explore(const char *what, struct m_result *r)
 	}
 	m_first(&root[1]);
 	m_canonical(&root[1]);
-	m_search(root, 1 + limits.creation, &limits, r);
+	if (walks)
+		m_walks(&root[limits.creation], &limits, r);
+	else
+		m_search(root, 1 + limits.creation, &limits, r);
 	tap_note("%s: %lld states, depth %d, %.1f s, %lld decisions%s", what, r->states,
 	    r->depth, r->seconds, m_decisions_made, r->whole ? "" : ", not all");
 	m_decisions_made = 0;
@@ -260,6 +264,9 @@ flag(int c)
 	case 'w':
 		m_run.guarded_lease = false;
 		return true;
+	case 'k':
+		walks = true;
+		return true;
 	default:
 		return false;
 	}
@@ -278,7 +285,7 @@ main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "-L") == 0)
 		return run_list(long_list, sizeof long_list / sizeof *long_list);
 	spend(&(struct budget){ .nodes = 2, .faults = 1, .ops = 1, .commits = 1 });
-	while ((c = getopt(argc, argv, "n:f:d:o:c:b:s:m:glrtvw")) != -1)
+	while ((c = getopt(argc, argv, "n:f:d:o:c:b:s:m:gklrtvw")) != -1)
 		if (!option(c, optarg, &guard) && !flag(c))
 			return usage();
 	return one_run(guard);

@@ -753,8 +753,9 @@ operate_on(struct m_world *w, int what, int i)
 
 	if (what == OP_ADD) {
 		if (row->present || w->h[i].exists || w->h[i].gone ||
-		    w->h[i].pg != M_PG_DOWN)
-			return false;
+		    w->h[i].pg != M_PG_DOWN || w->m.op.old_writer == i + 1)
+			return false; /* an id is not used again while it means somebody
+				       */
 		add_node(w, i);
 		return true;
 	}
