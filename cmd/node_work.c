@@ -295,6 +295,7 @@ prepare(struct node *n, const struct keeper_step *s)
 	case FSM_ACT_OPEN:
 	case FSM_ACT_INIT:
 	case FSM_ACT_PROMOTE:
+	case FSM_ACT_CLOSED:
 		k->stopped_term = 0;
 		k->final_lsn = 0;
 		return node_save(n);

@@ -165,6 +165,19 @@ too_few_standbys(const struct m_world *w)
 	return w->m.writer != 0 && w->m.op.kind == FSM_OP_NONE && left < w->m.nss;
 }
 
+/* The writer was removed, and nobody else holds the last write that it acknowledged. */
+static bool
+taken_along(const struct m_world *w)
+{
+	if (w->m.writer != 0 || w->m.op.kind != FSM_OP_ELECT || w->m.op.candidate != 0)
+		return false;
+	for (int i = 0; i < m_run.nodes; i++)
+		if (w->m.row[i].present && !w->h[i].gone && w->h[i].data &&
+		    m_holds(w, &w->h[i], w->acked_line, w->acked_lsn))
+			return false;
+	return true;
+}
+
 /* A documented place to wait for the operator; the reason, or NULL. */
 const char *
 m_is_parked(const struct m_world *w)
@@ -201,8 +214,12 @@ m_is_parked(const struct m_world *w)
 		return "nobody has the accepted history";
 	if (gone > 0 && w->m.op.kind != FSM_OP_NONE)
 		return "a node that is needed for a safe election is burnt";
+	if (taken_along(w))
+		return "the removed writer took acknowledged writes along";
 	if (left > 0 && w->m.op.kind == FSM_OP_ELECT && w->m.op.candidate == 0)
 		return "a node that is needed for a safe election was removed";
+	if (maintenance > 0 && w->m.op.kind == FSM_OP_ELECT && w->m.op.candidate == 0)
+		return "a node that is needed for a safe election is in maintenance";
 	return NULL;
 }
 

@@ -649,6 +649,7 @@ begin(struct m_host *h, const struct keeper_step *s)
 	case FSM_ACT_OPEN:
 	case FSM_ACT_INIT:
 	case FSM_ACT_PROMOTE:
+	case FSM_ACT_CLOSED:
 		h->stopped_term = h->final_lsn = 0;
 		break;
 	case FSM_ACT_START:
