@@ -165,16 +165,26 @@ too_few_standbys(const struct m_world *w)
 	return w->m.writer != 0 && w->m.op.kind == FSM_OP_NONE && left < w->m.nss;
 }
 
-/* The writer was removed, and nobody else holds the last write that it acknowledged. */
+/* The writer was removed, and nobody who may be promoted holds all that it acknowledged,
+ * or began with, and no more. */
 static bool
 taken_along(const struct m_world *w)
 {
+	static const struct m_look now;
+	static struct fsm_group g;
+
 	if (w->m.writer != 0 || w->m.op.kind != FSM_OP_ELECT || w->m.op.candidate != 0)
 		return false;
-	for (int i = 0; i < m_run.nodes; i++)
-		if (w->m.row[i].present && !w->h[i].gone && w->h[i].data &&
-		    m_holds(w, &w->h[i], w->acked_line, w->acked_lsn))
+	m_snapshot(w, &now, &g);
+	for (int i = 0; i < g.n; i++) {
+		const struct m_host *h = &w->h[g.node[i].id - 1];
+
+		if (!h->gone && h->data && g.node[i].priority > 0 &&
+		    m_holds(w, h, w->acked_line, w->acked_lsn) &&
+		    facts_has_start(&g, g.node[i].tli, g.node[i].lsn) &&
+		    facts_on_lineage(&g, g.node[i].tli, g.node[i].lsn))
 			return false;
+	}
 	return true;
 }
 

@@ -202,7 +202,7 @@ acknowledged(struct m_world *w, int p)
 		if (q == p || !m_open(o) || m_holds(w, o, h->line, h->lsn))
 			continue;
 		/* an old writer that cannot acknowledge any more is no harm */
-		if (!m_holds(w, h, o->line, w->line[o->line].fork) || o->line == h->line)
+		if (m_can_ack(w, q) || o->line == h->line)
 			m_break("ONEACK",
 			    "node %d acknowledges what node %d does not have", p + 1,
 			    q + 1);
