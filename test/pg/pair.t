@@ -5,6 +5,7 @@
 
 cluster_init
 pair_up
+within 20 heard # the monitor looks at a node soon after it joined, not before
 
 id1=$(node_id 1)
 id2=$(node_id 2)
