@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "ini/buf.h"
 #include "ini/file.h"
 #include "ini/mem.h"
 #include "pg/conf.h"
@@ -16,6 +17,7 @@
 #include "pg/postmaster.h"
 #include "pg/setup.h"
 #include "pg/standby.h"
+#include "pg/statefile.h"
 
 #include "ini/ban.h"
 
@@ -216,16 +218,29 @@ make_cluster(struct act_job *job, struct err *e)
 
 	if ((job->keeper.rewinding || !has_cluster(job)) && new_cluster(job, e) == -1)
 		return -1;
-	if (cfg->ssl_active && cfg->cert_file != NULL && !file_exists(cfg->cert_file) &&
-	    setup_certificate(job->host, e) == -1)
+	if (cfg->ssl_active && setup_certificate(job->host, e) == -1)
 		return -1;
 	return conf_main(job->host, e) == -1 ? -1 : 0;
+}
+
+/* Did the creation begin with an empty directory? Also when it was interrupted since. */
+static bool
+made_here(const struct act_job *job)
+{
+	enum statefile_found found = STATEFILE_FOUND_UNKNOWN;
+	struct buf path = { 0 };
+
+	if (config_path(job->host->cfg->pgdata, CONFIG_FILE_INIT, &path, NULL) ||
+	    statefile_init_read(buf_peek(&path), &found, NULL))
+		found = STATEFILE_FOUND_UNKNOWN;
+	buf_drop(&path);
+	return found == STATEFILE_FOUND_NOTHING;
 }
 
 static int
 act_init(struct act_job *job, struct act_message *done, struct err *e)
 {
-	struct hba none = { 0 };
+	struct hba none = { .made = made_here(job) };
 	struct host_position at;
 	bool ran = is_running(job);
 

@@ -155,6 +155,11 @@ const struct cmd *cmd_guess(const struct cmd_line *);
 int cmd_bind(struct cmd_ctx *, const struct cmd_line *)
     __attribute__((warn_unused_result));
 
+/* secret.c: the passwords among the options are copied, and overwritten in argv. */
+void cmd_hide_secrets(struct cmd_ctx *);
+/* One from the environment, which no child gets to see; NULL: not set. */
+const char *cmd_secret_env(const char *name);
+
 /* cmd.c: everything from argv to the exit status. */
 int cmd_main(int argc, char **argv);
 

@@ -108,6 +108,16 @@ load_settings(struct cmd_ctx *x)
 }
 
 static int
+secret(struct cmd_ctx *x, const char *key, const char *given, const char *name)
+{
+	const char *value = cmd_secret_env(name);
+
+	if (given)
+		value = given;
+	return str_empty(value) ? 0 : config_set(&x->config, key, value, &x->err);
+}
+
+static int
 settings(struct cmd_ctx *x)
 {
 	char name[256] = "";
@@ -115,16 +125,17 @@ settings(struct cmd_ctx *x)
 	if (load_settings(x) || dburi_setting(x) || settings_common(x))
 		return -1;
 	/* a database that is there has its own ways of authentication and encryption */
-	if (str_empty(x->config.dburi) && (settings_auth(x) || settings_ssl(x)))
+	if (str_empty(x->config.dburi) && (settings_ssl(x) || settings_auth(x)))
 		return -1;
 	if (str_empty(x->config.hostname)) {
 		find_hostname(name, sizeof name);
 		x->config.hostname = xstrdup(name);
 	}
-	if (x->args.node_password) {
-		free(x->config.autoctl_node_password);
-		x->config.autoctl_node_password = xstrdup(x->args.node_password);
-	}
+	if (secret(x, "pg_autoctl.autoctl_node_password", x->args.node_password,
+		"PG_AUTOCTL_NODE_PASSWORD") ||
+	    secret(x, "pg_autoctl.monitor_password", x->args.monitor_password,
+		"PG_AUTOCTL_MONITOR_PASSWORD"))
+		return -1;
 	return config_check(&x->config, &x->err);
 }
 
@@ -149,9 +160,6 @@ make_cluster(struct monitor_home *h, struct err *e)
 	log_info("creating the monitor's Postgres in %s", host->pgdata);
 	if (setup_initdb(host, e))
 		return -1;
-	if (h->cfg->ssl_active && !str_empty(h->cfg->cert_file) &&
-	    !file_exists(h->cfg->cert_file))
-		return setup_certificate(host, e);
 	return 0;
 }
 
@@ -171,11 +179,11 @@ monitor_home_make(struct monitor_home *h, struct err *e)
 		return -1;
 	if ((state == SETUP_MISSING || state == SETUP_EMPTY) && make_cluster(h, e))
 		return -1;
+	if (h->cfg->ssl_active && setup_certificate(&h->host, e))
+		return -1;
 	if (conf_main(&h->host, e) < 0)
 		return -1;
-	if (!str_eq(h->cfg->hba_level, "skip") && hba_monitor(&h->host, e) < 0)
-		return -1;
-	return 0;
+	return hba_monitor(&h->host, e) < 0 ? -1 : 0;
 }
 
 static void
@@ -189,26 +197,6 @@ log_change(void *arg, const struct config_key *k, enum config_outcome outcome,
 	log_at(outcome == CONFIG_APPLIED ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
 	    "%s.%s: \"%s\" -> \"%s\"%s", k->section, k->name, before, after,
 	    text[outcome]);
-}
-
-int
-monitor_home_reload(struct monitor_home *h, struct err *e)
-{
-	struct buf path = { 0 };
-	struct config fresh;
-	int rc;
-
-	if (config_path(h->cfg->pgdata, CONFIG_FILE_CFG, &path, e))
-		return -1;
-	rc = config_load(&fresh, buf_peek(&path), e);
-	buf_drop(&path);
-	if (rc)
-		return -1;
-	rc = config_reload(h->cfg, &fresh, log_change, NULL, e);
-	config_drop(&fresh);
-	if (rc < 0 || !h->embedded)
-		return rc < 0 ? -1 : 0;
-	return monitor_home_make(h, e) || postmaster_hup(&h->host, e) ? -1 : 0;
 }
 
 /* -- the database -- */
@@ -236,33 +224,6 @@ ensure(struct db *d, const char *test, const char *sql, struct err *e)
 	if (is_true(d, test, &there, e))
 		return -1;
 	return there ? 0 : db_run(d, e, sql, DB_END);
-}
-
-/* As a verifier made here: the server's log may show the statement. */
-static int
-set_password(struct db *d, const char *password, struct err *e)
-{
-	char *verifier;
-	char *quoted;
-	char *sql;
-	int rc;
-
-	if (str_empty(password))
-		return 0;
-	verifier = PQencryptPasswordConn(d->conn, password, NODE_ROLE, NULL);
-	if (!verifier)
-		return db_conn_err(d->conn, d->local, e);
-	quoted = PQescapeLiteral(d->conn, verifier, strlen(verifier));
-	if (!quoted) {
-		PQfreemem(verifier);
-		return db_conn_err(d->conn, d->local, e);
-	}
-	sql = xasprintf("alter role " NODE_ROLE " password %s", quoted);
-	rc = db_run(d, e, sql, DB_END);
-	free(sql);
-	PQfreemem(quoted);
-	PQfreemem(verifier);
-	return rc;
 }
 
 /* A keeper that hangs in a transaction must not hold the locks a decision needs. */
@@ -322,11 +283,33 @@ fill_embedded(struct monitor_home *h, struct err *e)
 		"') as v",
 		"create role " OWNER " login", e) == 0 &&
 	    ensure_node_role(&d, e) == 0 &&
-	    set_password(&d, h->cfg->autoctl_node_password, e) == 0 &&
+	    host_password(&d, NODE_ROLE, h->cfg->autoctl_node_password, e) == 0 &&
 	    create_database(&d, h->cfg->dbname, e) == 0)
 		rc = 0;
 	db_close(&d);
 	return rc;
+}
+
+int
+monitor_home_reload(struct monitor_home *h, struct err *e)
+{
+	struct buf path = { 0 };
+	struct config fresh;
+	int rc;
+
+	if (config_path(h->cfg->pgdata, CONFIG_FILE_CFG, &path, e))
+		return -1;
+	rc = config_load(&fresh, buf_peek(&path), e);
+	buf_drop(&path);
+	if (rc)
+		return -1;
+	rc = config_reload(h->cfg, &fresh, log_change, NULL, e);
+	config_drop(&fresh);
+	if (rc < 0 || !h->embedded)
+		return rc < 0 ? -1 : 0;
+	if (monitor_home_make(h, e) || postmaster_hup(&h->host, e))
+		return -1;
+	return fill_embedded(h, e);
 }
 
 /* clang-format off */
@@ -388,7 +371,8 @@ fill_foreign(struct monitor_home *h, struct err *e)
 
 		rc = check_foreign(&d, &row, e);
 		if (rc == 0 && !str_empty(h->cfg->autoctl_node_password))
-			rc = set_password(&d, h->cfg->autoctl_node_password, e);
+			rc = host_password(
+			    &d, NODE_ROLE, h->cfg->autoctl_node_password, e);
 	}
 	rows_drop(&r);
 	db_close(&d);

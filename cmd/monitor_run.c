@@ -14,6 +14,7 @@
 #include "cmd/monitor.h"
 #include "cmd/monitor_snapshots.h"
 #include "fsm/snapshot.h"
+#include "ini/file.h"
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
@@ -89,12 +90,31 @@ struct monitor {
 
 /* -- probes -- */
 
+/* Theirs when it is set, else from a password file when there is one, else the one that
+ * a node gives the role when it is told none. */
+static const char *
+health_password(const struct config *c)
+{
+	const char *home = getenv("HOME");
+	char *pgpass;
+	bool file;
+
+	if (!str_empty(c->monitor_password))
+		return c->monitor_password;
+	pgpass = xasprintf("%s/.pgpass", home ? home : "");
+	file = getenv("PGPASSFILE") || getenv("PGPASSWORD") || file_exists(pgpass);
+	free(pgpass);
+	return file ? NULL : HOST_HEALTH;
+}
+
 static struct probe_times
 times(const struct monitor *m)
 {
+	const struct config *c = m->home->cfg;
 	struct probe_times t = { m->settings.health_check_period_ms,
 		m->settings.health_check_timeout_ms,
-		m->settings.health_check_retry_delay_ms };
+		m->settings.health_check_retry_delay_ms,
+		{ c->sslmode, c->ca_file, c->crl_file, health_password(c) } };
 	int64_t half = m->settings.fast_verdict_window_ms / 2;
 
 	/* a verdict by silence needs a finished probe within its window */

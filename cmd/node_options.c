@@ -27,12 +27,10 @@ set_texts(struct cmd_ctx *x, struct config *c)
 		{ "pg_autoctl.monitor", a->monitor },
 		{ "pg_autoctl.formation", a->formation },
 		{ "pg_autoctl.name", a->name },
-		{ "pg_autoctl.monitor_password", a->monitor_password },
 		{ "postgresql.host", a->pghost },
 		{ "postgresql.username", a->username },
 		{ "postgresql.dbname", a->dbname },
 		{ "replication.maximum_backup_rate", a->backup_rate },
-		{ "replication.password", a->replication_password },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
@@ -120,6 +118,30 @@ detect_hostname(struct config *c)
 	    c->hostname ? c->hostname : "");
 }
 
+static int
+set_secrets(struct cmd_ctx *x, struct config *c)
+{
+	const struct {
+		const char *key, *given, *name;
+	} table[] = {
+		{ "pg_autoctl.monitor_password", x->args.monitor_password,
+		    "PG_AUTOCTL_MONITOR_PASSWORD" },
+		{ "replication.password", x->args.replication_password,
+		    "PG_AUTOCTL_REPLICATION_PASSWORD" },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		const char *value = cmd_secret_env(table[i].name);
+
+		if (table[i].given)
+			value = table[i].given;
+		if (!str_empty(value) &&
+		    config_set(c, table[i].key, value, &x->err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 /* What is not given is taken from the environment. */
 static int
 set_from_environment(struct cmd_ctx *x, struct config *c)
@@ -143,8 +165,9 @@ node_options(struct cmd_ctx *x)
 
 	free(c->pgdata);
 	c->pgdata = xstrdup(buf_peek(&x->pgdata));
-	if (settings_common(x) == -1 || settings_auth(x) == -1 || settings_ssl(x) == -1 ||
-	    set_texts(x, c) == -1 || set_from_environment(x, c) == -1)
+	if (settings_common(x) == -1 || settings_ssl(x) == -1 || settings_auth(x) == -1 ||
+	    set_texts(x, c) == -1 || set_secrets(x, c) == -1 ||
+	    set_from_environment(x, c) == -1)
 		return -1;
 	if (str_empty(c->monitor))
 		return err_set(&x->err, ERR_USAGE,

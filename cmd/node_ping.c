@@ -4,6 +4,8 @@
 
 #include "cmd/node.h"
 #include "ini/buf.h"
+#include "pg/conf.h"
+#include "pg/uri.h"
 
 #include "ini/ban.h"
 
@@ -48,24 +50,19 @@ static void
 begin_connect(struct node *n)
 {
 	struct buf uri = { 0 };
-	struct db_target t = { .host = n->reply.upstream_host,
-		.port = n->reply.upstream_port,
-		.dbname = n->cfg.dbname,
-		.user = HOST_REPLICATOR,
-		.password = n->cfg.replication_password,
-		.sslmode = n->cfg.sslmode,
-		.application_name = "autoctl ping",
+	struct db_target t = { .password = n->cfg.replication_password,
 		.connect_ms = CONNECT_MS };
-	enum node_name_is is = node_name_find(&n->ping_name, &n->loop, t.host);
+	const char *host = n->reply.upstream_host;
+	enum node_name_is is = node_name_find(&n->ping_name, &n->loop, host);
 
 	if (is == NODE_NAME_SOON) {
 		n->ping.retry_at = mono_after(n->loop.now, 20);
 		return;
 	}
-	if (is == NODE_NAME_KNOWN) {
-		buf_printf(&uri, "hostaddr=%s", n->ping_name.address);
-		t.uri = buf_peek(&uri);
-	}
+	conf_conninfo(&n->host, host, n->reply.upstream_port, "autoctl ping", &uri);
+	if (is == NODE_NAME_KNOWN)
+		uri_word(&uri, "hostaddr", n->ping_name.address);
+	t.uri = buf_peek(&uri);
 	if (watch_open(&n->ping.w, &t, NULL) == -1)
 		node_session_lost(n, &n->ping, PING_MS);
 	buf_drop(&uri);

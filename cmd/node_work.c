@@ -15,6 +15,7 @@
 #include "ini/buf.h"
 #include "pg/conf.h"
 #include "pg/hba.h"
+#include "pg/setup.h"
 #include "pg/uri.h"
 
 #include "ini/ban.h"
@@ -395,6 +396,32 @@ chore_ended(void *arg, pid_t pid, int status)
 		n->chore_settings = n->chore_checkpoint = false;
 }
 
+/* How a standby reaches the one it follows anyway: encryption, password. 1: changed. */
+static int
+follow_anew(const struct node *n, struct err *e)
+{
+	struct conf_upstream up = { .id = n->reply.upstream_id,
+		.port = n->seen.upstream_port };
+
+	if (n->pg != FSM_PG_STANDBY || n->seen.upstream_host[0] == '\0' || up.id == 0)
+		return 0;
+	snprintf(up.host, sizeof up.host, "%s", n->seen.upstream_host);
+	return conf_standby(&n->host, &up, e);
+}
+
+/* After a reload. Postgres reads its files again in any case: a certificate may have been
+ * renewed under its old name. */
+static int
+apply_settings(const struct node *n, struct err *e)
+{
+	if (n->cfg.ssl_active && setup_certificate(&n->host, e) == -1)
+		return err_wrap(e, "the settings are not passed on to Postgres");
+	if (conf_main(&n->host, e) < 0 || follow_anew(n, e) < 0 ||
+	    host_reload(&n->host, e) == -1)
+		return -1;
+	return n->pg == FSM_PG_RW ? host_passwords(&n->host, e) : 0;
+}
+
 static int
 do_chore(struct node *n)
 {
@@ -403,8 +430,8 @@ do_chore(struct node *n)
 	struct err e = { 0 };
 	int rc = 0;
 
-	if (n->chore_settings && conf_main(&n->host, &e) == 1)
-		rc = host_reload(&n->host, &e);
+	if (n->chore_settings)
+		rc = apply_settings(n, &e);
 	if (!config_no_monitor(&n->cfg) &&
 	    uri_get(n->cfg.monitor, "host", &monitor, NULL) == 0 && buf_len(&monitor) > 0)
 		hba.monitor_host = buf_peek(&monitor);

@@ -140,6 +140,43 @@ settings_ssl(struct cmd_ctx *x)
 	    "--server-key, or --no-ssl.");
 }
 
+/* A method of pg_hba.conf that works between hosts, with or without options. */
+static bool
+is_method(const char *auth)
+{
+	static const char *const methods[] = { "scram-sha-256", "md5", "password", "cert",
+		"trust", "gss", "ldap", "radius", "pam", "bsd", "ident" };
+	size_t len = strcspn(auth, " \t");
+
+	for (const char *s = auth; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == '#')
+			return false;
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+		if (strlen(methods[i]) == len && strncmp(methods[i], auth, len) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_method(const struct cmd_ctx *x, struct err *e)
+{
+	const char *auth = x->args.auth;
+
+	if (!is_method(auth)) {
+		err_set(e, ERR_USAGE, "--auth: \"%s\" is no method of pg_hba.conf", auth);
+		return err_hint(e,
+		    "Use scram-sha-256, md5, password, cert, or trust, which lets in "
+		    "whoever can connect.");
+	}
+	if (str_eq(auth, "trust"))
+		log_warn("--auth trust: whoever can connect from a listed host is let in "
+			 "without a password; --auth scram-sha-256 asks for one");
+	if (str_eq(auth, "cert") && !x->config.ssl_active)
+		return err_set(e, ERR_USAGE,
+		    "--auth cert needs encrypted connections, with --ssl-ca-file");
+	return 0;
+}
+
 int
 settings_auth(struct cmd_ctx *x)
 {
@@ -157,6 +194,8 @@ settings_auth(struct cmd_ctx *x)
 		return err_hint(&x->err, "Use --auth with a method of pg_hba.conf "
 					 "(scram-sha-256, trust ...), or --skip-pg-hba.");
 	}
+	if (a->auth && check_method(x, &x->err))
+		return -1;
 	if (a->auth)
 		replace(&c->auth_method, a->auth);
 	if (a->skip_pg_hba) {

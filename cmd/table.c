@@ -87,7 +87,7 @@ const struct cmd_opt cmd_options[] = {
 #define CREATE_NODE "pgdata pgctl pghost pgport listen username dbname auth skip-pg-hba pg-hba-lan name hostname" \
 	" formation monitor disable-monitor node-id candidate-priority replication-quorum maximum-backup-rate" \
 	" monitor-password replication-password region" SSL
-#define CREATE_MONITOR "pgdata pgctl pgport hostname listen auth skip-pg-hba autoctl-node-password formations dburi" SSL
+#define CREATE_MONITOR "pgdata pgctl pgport hostname listen auth skip-pg-hba autoctl-node-password monitor-password/0 formations dburi" SSL
 #define REMOTE "pgdata monitor formation"
 
 /* "name/x": the option with another letter. */

@@ -40,8 +40,8 @@ const struct config_key config_keys[] = {
 { "pg_autoctl", "name",                  K,     CONFIG_NAME,    AT(name),                NULL, NULL, RELOAD,           "name of this node on the monitor" },
 { "pg_autoctl", "hostname",              K | M, CONFIG_STRING,  AT(hostname),            NULL, NULL, RELOAD,           "name or address by which the other nodes reach this one" },
 { "pg_autoctl", "nodekind",              K,     CONFIG_CHOICE,  AT(nodekind),            "standalone", KINDS, 0,       "kind of node" },
-{ "pg_autoctl", "monitor_password",      K,     CONFIG_STRING,  AT(monitor_password),    NULL, NULL, RELOAD | SECRET,  "password of the monitor's health check user" },
-{ "pg_autoctl", "autoctl_node_password", M,     CONFIG_STRING,  AT(autoctl_node_password), NULL, NULL, SECRET,         "password of the user that nodes connect with" },
+{ "pg_autoctl", "monitor_password",      K | M, CONFIG_STRING,  AT(monitor_password),    NULL, NULL, RELOAD | SECRET,  "password of the monitor's health check user" },
+{ "pg_autoctl", "autoctl_node_password", M,     CONFIG_STRING,  AT(autoctl_node_password), NULL, NULL, RELOAD | SECRET, "password of the user that nodes connect with" },
 { "pg_autoctl", "dburi",                 M,     CONFIG_STRING,  AT(dburi),               NULL, NULL, FIXED | SECRET,   "an existing database that holds the metadata" },
 
 { "postgresql", "pgdata",                K | M, CONFIG_PATH,    AT(pgdata),              NULL, NULL, REQUIRED | FIXED | INTERNAL, "data directory" },

@@ -18,6 +18,7 @@
 #include "ini/str.h"
 #include "pg/db.h"
 #include "pg/host.h"
+#include "pg/uri.h"
 
 #include "ini/ban.h"
 
@@ -280,22 +281,6 @@ conf_main(const struct host *h, struct err *e)
 
 /* -- whom to follow -- */
 
-/* Quotes only where they are needed: they are doubled again in the file. */
-static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			    "0123456789_-./:";
-
-static void
-word(struct buf *b, const char *keyword, const char *value)
-{
-	if (str_empty(value))
-		return;
-	buf_printf(b, "%s%s=", buf_len(b) ? " " : "", keyword);
-	if (value[strspn(value, plain)] == '\0')
-		buf_str(b, value);
-	else
-		buf_conninfo(b, value);
-}
-
 void
 conf_conninfo(
     const struct host *h, const char *host, int port, const char *app, struct buf *b)
@@ -304,17 +289,17 @@ conf_conninfo(
 	char text[16];
 
 	snprintf(text, sizeof text, "%d", port);
-	word(b, "application_name", app);
-	word(b, "host", host);
-	word(b, "port", text);
-	word(b, "user", HOST_REPLICATOR);
-	word(b, "dbname", str_empty(c->dbname) ? "postgres" : c->dbname);
-	word(b, "sslmode", str_empty(c->sslmode) ? "prefer" : c->sslmode);
-	word(b, "sslrootcert", c->ca_file);
-	word(b, "sslcrl", c->crl_file);
+	uri_word(b, "application_name", app);
+	uri_word(b, "host", host);
+	uri_word(b, "port", text);
+	uri_word(b, "user", HOST_REPLICATOR);
+	uri_word(b, "dbname", str_empty(c->dbname) ? "postgres" : c->dbname);
+	uri_word(b, "sslmode", str_empty(c->sslmode) ? "prefer" : c->sslmode);
+	uri_word(b, "sslrootcert", c->ca_file);
+	uri_word(b, "sslcrl", c->crl_file);
 	/* finds a healed link again in 1.4 s instead of 8 (facts 9) */
-	word(b, "connect_timeout", "3");
-	word(b, "tcp_user_timeout", "3000");
+	uri_word(b, "connect_timeout", "3");
+	uri_word(b, "tcp_user_timeout", "3000");
 }
 
 static void
@@ -330,7 +315,7 @@ format_standby(const struct host *h, const struct conf_upstream *up, struct buf 
 		conf_conninfo(h, up->host, up->port, name, &info);
 		/* in the directory a walreceiver works in */
 		if (!str_empty(h->cfg->replication_password))
-			word(&info, "passfile", PASSFILE);
+			uri_word(&info, "passfile", PASSFILE);
 	}
 	/* '' in words: a standby that follows nobody, whatever stands elsewhere */
 	buf_str(b, "primary_conninfo = ");

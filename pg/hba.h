@@ -57,6 +57,8 @@ int hba_put(const struct host *, const struct buf *, struct err *)
 
 /* The pure half: text in, text out. */
 void hba_edit(const char *text, const char *block, struct buf *);
+/* Without what pg_auto_failover wrote for the roles that our block is about. */
+void hba_clean(const char *text, struct buf *);
 /* One rule; address NULL: a local one. */
 struct hba_rule {
 	const char *type, *dbname, *user, *address, *method;

@@ -71,13 +71,19 @@ leads_back(const struct addrinfo *a, const char *host)
 	       strcasecmp(name, host) == 0;
 }
 
+static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789_-./:%";
+
 size_t
 hba_addresses(const char *host, char out[HBA_ADDRESSES][HBA_ADDRESS])
 {
 	struct addrinfo *list;
 	size_t n = 0;
 
-	if (strchr(host, '/') || strlen(host) >= HBA_ADDRESS) {
+	/* nothing that could be another word, or another line, of the file */
+	if (!*host || strlen(host) >= HBA_ADDRESS || host[strspn(host, plain)])
+		return 0;
+	if (strchr(host, '/')) {
 		snprintf(out[0], HBA_ADDRESS, "%s", host);
 		return 1;
 	}

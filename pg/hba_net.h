@@ -11,7 +11,7 @@
 /*
  * What to write for a host: an address with its mask; a name when the name leads to
  * addresses that lead back to it, which is how Postgres checks names; else the addresses
- * of the name. The count, at least 1.
+ * of the name, or the name when it leads nowhere yet. The count; 0: no name of a host.
  */
 size_t hba_addresses(const char *host, char out[HBA_ADDRESSES][HBA_ADDRESS]);
 

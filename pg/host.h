@@ -122,6 +122,13 @@ int host_checkpoint(const struct host *, int64_t deadline_ms, struct err *)
  */
 int host_objects(const struct host *, struct err *) __attribute__((warn_unused_result));
 
+/* Only the passwords of the two, as the settings have them now. */
+int host_passwords(const struct host *, struct err *) __attribute__((warn_unused_result));
+/* Of any role, by its verifier, and without a word in the server's log; none is set when
+ * it is empty. */
+int host_password(struct db *, const char *role, const char *password, struct err *)
+    __attribute__((warn_unused_result));
+
 /* Where a running Postgres stands. On a standby the greater of received and replayed. */
 struct host_position {
 	bool recovery;

@@ -32,49 +32,86 @@ run_made(struct db *d, struct err *e, const char *maker, const char *a, const ch
 }
 
 static int
-make_role(
-    struct db *d, const char *role, const char *how, const char *password, struct err *e)
+make_role(struct db *d, const char *role, const char *how, struct err *e)
 {
 	struct buf sql = { 0 };
 	int rc;
 
 	buf_printf(&sql,
-	    "select pg_catalog.format('create role %%I %s%s', $1::text%s) as sql"
+	    "select pg_catalog.format('create role %%I %s', $1::text) as sql"
 	    " where not exists (select from pg_catalog.pg_roles where rolname = "
 	    "$1::text)",
-	    how, str_empty(password) ? "" : " password %L",
-	    str_empty(password) ? "" : ", $2::text");
-	rc = run_made(d, e, buf_peek(&sql), role, str_empty(password) ? NULL : password);
+	    how);
+	rc = run_made(d, e, buf_peek(&sql), role, NULL);
 	buf_drop(&sql);
 	return rc ? err_wrap(e, "create role %s", role) : 0;
 }
 
-static int
-set_password(struct db *d, const char *role, const char *password, struct err *e)
+int
+host_password(struct db *d, const char *role, const char *password, struct err *e)
 {
+	char *verifier;
+	int rc;
+
 	if (str_empty(password))
 		return 0;
-	if (run_made(d, e,
-		"select pg_catalog.format('alter role %I password %L', $1::text,"
-		" $2::text) as sql",
-		role, password))
-		return err_wrap(e, "password of role %s", role);
-	return 0;
+	verifier = PQencryptPasswordConn(d->conn, password, role, NULL);
+	if (!verifier)
+		return db_conn_err(d->conn, d->local, e);
+	/* not even that needs to be in the server's log */
+	rc = db_run(d, e,
+	    "select pg_catalog.set_config(n, v, false) from (values"
+	    " ('log_statement', 'none'), ('log_min_error_statement', 'panic'),"
+	    " ('log_min_duration_statement', '-1'), ('log_duration', 'off')) as s (n, v)"
+	    " where (select rolsuper from pg_catalog.pg_roles"
+	    "  where rolname = current_user)",
+	    DB_END);
+	if (rc == 0)
+		rc = run_made(d, e,
+		    "select pg_catalog.format('alter role %I password %L', $1::text,"
+		    " $2::text) as sql",
+		    role, verifier);
+	PQfreemem(verifier);
+	return rc ? err_wrap(e, "password of role %s", role) : 0;
+}
+
+/* The role of the probes may do nothing: its password is no secret until one is set. */
+static int
+set_passwords(struct db *d, const struct config *c, struct err *e)
+{
+	const char *health =
+	    str_empty(c->monitor_password) ? HOST_HEALTH : c->monitor_password;
+
+	if (!config_no_monitor(c) && host_password(d, HOST_HEALTH, health, e))
+		return -1;
+	return host_password(d, HOST_REPLICATOR, c->replication_password, e);
 }
 
 static int
 make_roles(struct db *d, const struct config *c, struct err *e)
 {
 	if (!config_no_monitor(c) &&
-	    make_role(d, HOST_HEALTH, "login connection limit 1", HOST_HEALTH, e))
+	    make_role(d, HOST_HEALTH, "login connection limit 1", e))
 		return -1;
-	if (make_role(d, HOST_REPLICATOR, "login superuser replication",
-		c->replication_password, e) ||
-	    set_password(d, HOST_REPLICATOR, c->replication_password, e))
+	if (make_role(d, HOST_REPLICATOR, "login superuser replication", e) ||
+	    set_passwords(d, c, e))
 		return -1;
 	if (!str_empty(c->username))
-		return make_role(d, c->username, "login superuser", NULL, e);
+		return make_role(d, c->username, "login superuser", e);
 	return 0;
+}
+
+int
+host_passwords(const struct host *h, struct err *e)
+{
+	struct db d = { 0 };
+	int rc;
+
+	if (host_open(h, &d, 0, e))
+		return -1;
+	rc = set_passwords(&d, h->cfg, e);
+	db_close(&d);
+	return rc;
 }
 
 static int

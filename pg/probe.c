@@ -14,7 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ini/buf.h"
 #include "ini/err.h"
+#include "pg/host.h"
+#include "pg/uri.h"
 
 #include "ini/ban.h"
 
@@ -142,18 +145,28 @@ witness(enum watch_lost kind)
 static bool
 begin_connect(struct probe *p, const struct probe_times *t, struct mono now)
 {
-	struct db_target target = { .host = p->address,
+	struct buf more = { 0 };
+	struct db_target target = { .host = p->host,
 		.port = p->port,
 		.dbname = "postgres",
-		.user = "pgautofailover_monitor",
-		.password = "pgautofailover_monitor",
+		.user = HOST_HEALTH,
+		.password = t->way.password,
 		.application_name = "autoctl monitor",
-		.sslmode = "prefer",
+		.sslmode = t->way.sslmode ? t->way.sslmode : "prefer",
 		.connect_ms = t->timeout_ms };
 	struct err e;
+	int rc;
 
+	/* the name is what a certificate is held against */
+	if (strcmp(p->host, p->address) != 0)
+		uri_word(&more, "hostaddr", p->address);
+	uri_word(&more, "sslrootcert", t->way.sslrootcert);
+	uri_word(&more, "sslcrl", t->way.sslcrl);
+	target.uri = buf_len(&more) ? buf_peek(&more) : NULL;
 	p->began = now;
-	if (watch_open(&p->watch, &target, &e) == 0)
+	rc = watch_open(&p->watch, &target, &e);
+	buf_drop(&more);
+	if (rc == 0)
 		return false;
 	snprintf(p->why, sizeof p->why, "%.255s", e.msg);
 	return finish(p, t, FSM_WITNESS_SILENT, now);

@@ -30,10 +30,17 @@ struct probe {
 	char why[256]; /* it failed */
 };
 
+/* How the monitor comes in; NULL or "": libpq's own ways, a password file included. */
+struct probe_way {
+	const char *sslmode, *sslrootcert, *sslcrl;
+	const char *password;
+};
+
 struct probe_times {
 	int64_t period_ms;
 	int64_t timeout_ms;
 	int64_t retry_ms; /* after a failure */
+	struct probe_way way;
 };
 
 void probe_init(struct probe *, const char *host, int port);

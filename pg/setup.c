@@ -22,6 +22,7 @@
 #include "pg/host.h"
 #include "pg/postmaster.h"
 #include "pg/spawn.h"
+#include "pg/tls.h"
 
 #include "ini/ban.h"
 
@@ -534,41 +535,36 @@ setup_newest_log(const struct host *h, struct buf *path)
 
 /* -- certificates -- */
 
-static int
-find_openssl(char path[PATH_MAX], struct err *e)
-{
-	static const char *const dirs[] = { "/usr/bin", "/bin", "/usr/local/bin" };
-
-	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
-		snprintf(path, PATH_MAX, "%s/openssl", dirs[i]);
-		if (access(path, X_OK) == 0)
-			return 0;
-	}
-	err_set(e, ERR_CONFIG, "--ssl-self-signed needs the program openssl");
-	return err_hint(e, "install openssl, or give --server-cert and --server-key");
-}
-
 int
 setup_certificate(const struct host *h, struct err *e)
 {
-	char openssl[PATH_MAX];
-	char *cert = xasprintf("%s/server.crt", h->pgdata);
-	char *key = xasprintf("%s/server.key", h->pgdata);
-	char *subject = xasprintf("/CN=%s", h->cfg->hostname);
-	const char *argv[] = { openssl, "req", "-new", "-x509", "-days", "365", "-nodes",
-		"-text", "-out", cert, "-keyout", key, "-subj", subject, NULL };
-	struct spawn s = { .argv = argv, .deadline_ms = 60000 };
-	struct buf out = { 0 };
-	int rc = -1;
+	const struct config *c = h->cfg;
+	char *cert = str_empty(c->cert_file) ? xasprintf("%s/server.crt", h->pgdata)
+					     : xstrdup(c->cert_file);
+	char *key = str_empty(c->key_file) ? xasprintf("%s/server.key", h->pgdata)
+					   : xstrdup(c->key_file);
+	struct tls_files files = { .cert = cert, .key = key };
+	int rc = 0;
 
-	s.out = &out;
-	if (file_exists(cert) && file_exists(key))
-		rc = 0; /* from an earlier attempt, or the operator's */
-	else if (find_openssl(openssl, e) == 0 && spawn_run(&s, e) == 0)
-		rc = chmod(key, 0600) ? err_sys(e, "chmod %s", key) : 0;
-	buf_drop(&out);
+	/* from an earlier attempt, or the operator's */
+	if (!file_exists(cert) || !file_exists(key)) {
+		if (c->ca_file || !setup_is_inside(h, cert) || !setup_is_inside(h, key))
+			rc = err_set(e, ERR_CONFIG,
+			    "the certificate %s or its key is not there", cert);
+		else
+			rc = tls_self_sign(&files, c->hostname, e);
+	}
+	files.ca = c->ca_file;
+	files.crl = c->crl_file;
+	if (rc == 0)
+		rc = tls_check(&files, e);
 	free(cert);
 	free(key);
-	free(subject);
 	return rc;
+}
+
+bool
+setup_is_inside(const struct host *h, const char *path)
+{
+	return str_starts(path, h->pgdata) && path[strlen(h->pgdata)] == '/';
 }

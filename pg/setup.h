@@ -93,9 +93,14 @@ bool setup_marked(const struct host *);
 /* The path of the newest file below PGDATA/log; false: there is none. */
 bool setup_newest_log(const struct host *, struct buf *);
 
-/* Certificate and key for --ssl-self-signed, made by openssl(1) in PGDATA. */
+/*
+ * Where connections are to be encrypted: the certificate and its key are there, and
+ * Postgres would start with them. Those in PGDATA are made (--ssl-self-signed).
+ */
 int setup_certificate(const struct host *, struct err *)
     __attribute__((warn_unused_result));
+
+bool setup_is_inside(const struct host *, const char *path);
 
 /* Debian's clusters keep their files in /etc: bring them into PGDATA (contract 9). */
 int setup_debian(const struct host *, struct err *) __attribute__((warn_unused_result));

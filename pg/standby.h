@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ini/buf.h"
 #include "pg/conf.h"
 #include "pg/host.h"
 
@@ -115,13 +116,22 @@ int standby_copy(const struct host *, const struct standby_join *,
 int standby_fetch(const struct host *, const struct conf_upstream *, uint64_t target,
     struct host_position *, struct err *) __attribute__((warn_unused_result));
 
+/* Our rules and our certificate, taken before a copy or a rewind; start from { 0 }. What
+ * there is not yet is left to be made. */
+struct standby_own {
+	struct buf hba, cert, key;
+};
+int standby_own_take(const struct host *, struct standby_own *, struct err *)
+    __attribute__((warn_unused_result));
+void standby_own_drop(struct standby_own *);
+
 /* For standby_join.c: the tools of Postgres, with their progress; what makes a copied or
  * rewound directory this node's own; the marks around the time when it is neither. */
 int standby_tool(const struct host *, const char *what, const char *const *argv,
     struct err *) __attribute__((warn_unused_result));
 void standby_tool_source(const struct host *, const struct conf_upstream *, struct buf *);
 int standby_make_own(const struct host *, const struct conf_upstream *,
-    const struct buf *hba, struct err *) __attribute__((warn_unused_result));
+    const struct standby_own *, struct err *) __attribute__((warn_unused_result));
 int standby_half_made(const struct host *, const struct standby_join *, bool on,
     struct err *) __attribute__((warn_unused_result));
 /* After a copy that was cut off in the moment of the exchange. */

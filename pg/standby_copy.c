@@ -14,7 +14,6 @@
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
-#include "pg/hba.h"
 #include "pg/postmaster.h"
 #include "pg/setup.h"
 #include "pg/standby.h"
@@ -131,13 +130,13 @@ run_backup(const struct copy *c, struct err *e)
 
 /* A fresh copy is made ours before it becomes PGDATA: it never starts as the source. */
 static int
-dress(const struct copy *c, const struct buf *hba, struct err *e)
+dress(const struct copy *c, const struct standby_own *own, struct err *e)
 {
 	struct host there = *c->h;
 
 	if (str_copy(there.pgdata, sizeof there.pgdata, c->made, e))
 		return -1;
-	return standby_make_own(&there, &c->j->upstream, hba, e);
+	return standby_make_own(&there, &c->j->upstream, own, e);
 }
 
 static void
@@ -245,20 +244,20 @@ standby_copy(const struct host *h, const struct standby_join *j,
     const struct standby_source *source, struct err *e)
 {
 	struct copy c = { .h = h, .j = j };
-	struct buf hba = { 0 };
+	struct standby_own own = { 0 };
 	int rc = -1;
 
 	if (choose(&c, e) == 0 && file_rmtree(c.made, e) == 0 &&
-	    hba_take(h, &hba, e) == 0 && free_slot(&c, e) == 0) {
+	    standby_own_take(h, &own, e) == 0 && free_slot(&c, e) == 0) {
 		warn_of_room(&c, source);
-		if (run_backup(&c, e) == 0 && dress(&c, &hba, e) == 0 &&
+		if (run_backup(&c, e) == 0 && dress(&c, &own, e) == 0 &&
 		    exchange(&c, e) == 0) /* what was half made is gone */
 			rc = standby_half_made(h, j, false, e);
 	}
 	/* of a failure nothing is left but, in the midst of an exchange, the old files */
 	if (rc && c.made && file_rmtree(c.made, NULL))
 		log_warn("%s could not be removed", c.made);
-	buf_drop(&hba);
+	standby_own_drop(&own);
 	free(c.made);
 	free(c.old);
 	return rc ? err_wrap(e, "base backup") : 0;

@@ -13,7 +13,6 @@
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
-#include "pg/hba.h"
 #include "pg/postmaster.h"
 #include "pg/setup.h"
 #include "pg/spawn.h"
@@ -78,18 +77,6 @@ standby_tool_source(const struct host *h, const struct conf_upstream *up, struct
 {
 	conf_conninfo(h, up->host, up->port, "autoctl", b);
 	buf_str(b, " tcp_user_timeout=30000");
-}
-
-/* -- what must be ours again after a copy or a rewind: facts 6.7 -- */
-
-int
-standby_make_own(const struct host *h, const struct conf_upstream *up,
-    const struct buf *hba, struct err *e)
-{
-	if (conf_signal_write(h, e) || conf_auto_reset(h, e) || conf_main(h, e) < 0 ||
-	    conf_standby(h, up, e) < 0)
-		return -1;
-	return buf_len(hba) ? hba_put(h, hba, e) : 0;
 }
 
 int
@@ -191,18 +178,18 @@ standby_rewind(const struct host *h, const struct standby_join *j,
     const struct standby_source *source, struct err *e)
 {
 	struct standby_source s = *source;
-	struct buf hba = { 0 };
+	struct standby_own own = { 0 };
 	int rc = -1;
 
 	if (stop_cleanly(h, e) || standby_source_checkpoint(h, &j->upstream, &s, e) ||
 	    run_rewind(h, &j->upstream, true, e)) /* nothing is changed, nor marked */
 		return err_wrap(e, "prepare to rewind");
-	if (hba_take(h, &hba, e) == 0 && standby_half_made(h, j, true, e) == 0 &&
+	if (standby_own_take(h, &own, e) == 0 && standby_half_made(h, j, true, e) == 0 &&
 	    run_rewind(h, &j->upstream, false, e) == 0 &&
-	    standby_make_own(h, &j->upstream, &hba, e) == 0 &&
+	    standby_make_own(h, &j->upstream, &own, e) == 0 &&
 	    check_rewound(h, &s, e) == 0)
 		rc = standby_half_made(h, j, false, e);
-	buf_drop(&hba);
+	standby_own_drop(&own);
 	return rc ? err_wrap(e, "rewind") : 0;
 }
 

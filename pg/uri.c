@@ -197,6 +197,22 @@ uri_format(struct buf *b, const struct uri_parts *p)
 	format(b, &w);
 }
 
+/* Quotes only where they are needed: in a file of settings they are doubled again. */
+static const char unquoted[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			       "0123456789_-./:";
+
+void
+uri_word(struct buf *b, const char *keyword, const char *text)
+{
+	if (str_empty(text))
+		return;
+	buf_printf(b, "%s%s=", buf_len(b) ? " " : "", keyword);
+	if (text[strspn(text, unquoted)] == '\0')
+		buf_str(b, text);
+	else
+		buf_conninfo(b, text);
+}
+
 int
 uri_check(const char *text, struct err *e)
 {

@@ -23,6 +23,10 @@ struct uri_parts {
 /* Append postgres://user@host:port/dbname?sslmode=..., everything escaped as needed. */
 void uri_format(struct buf *, const struct uri_parts *);
 
+/* Append keyword=value to keyword=value text, quoted where that is needed; an empty value
+ * is left out. */
+void uri_word(struct buf *, const char *keyword, const char *value);
+
 /* Is it a URI or keyword=value text that libpq reads? ERR_USAGE when not. */
 int uri_check(const char *, struct err *) __attribute__((warn_unused_result));
 

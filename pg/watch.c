@@ -63,21 +63,47 @@ watch_fd(const struct watch *w)
 	return w->conn ? PQsocket(w->conn) : -1;
 }
 
-/* The texts are libpq's and the C locale's: this program never sets another. */
+/*
+ * The texts are libpq's and the C locale's: this program never sets another. The first
+ * that is found decides. What libpq says of encryption and passwords by itself has no
+ * sqlstate, and comes after a postmaster has answered.
+ */
+static const struct {
+	const char *part;
+	enum watch_lost lost;
+} texts[] = {
+	{ "root certificate file", WATCH_LOST_LOCAL },
+	{ "could not read", WATCH_LOST_LOCAL },
+	{ "certificate file", WATCH_LOST_LOCAL },
+	{ "private key file", WATCH_LOST_LOCAL },
+	{ "refused", WATCH_LOST_REFUSED },
+	{ "reset by peer", WATCH_LOST_REFUSED },
+	{ "closed the connection", WATCH_LOST_REFUSED },
+	{ "closed unexpectedly", WATCH_LOST_REFUSED },
+	{ "EOF detected", WATCH_LOST_REFUSED },
+	{ "No such file", WATCH_LOST_REFUSED },
+	{ "Broken pipe", WATCH_LOST_REFUSED },
+	{ "terminating connection", WATCH_LOST_REFUSED },
+	{ "SYSCALL error", WATCH_LOST_SILENT },
+	{ "timed out", WATCH_LOST_SILENT },
+	{ "SSL", WATCH_LOST_OTHER },
+	{ "certificate", WATCH_LOST_OTHER },
+	{ "password", WATCH_LOST_OTHER },
+	{ "authentication", WATCH_LOST_OTHER },
+	{ "SCRAM", WATCH_LOST_OTHER },
+	{ "channel binding", WATCH_LOST_OTHER },
+};
+
 static enum watch_lost
 classify(const struct err *e)
 {
-	static const char *const positive[] = { "refused", "reset by peer",
-		"closed the connection", "closed unexpectedly", "No such file",
-		"Broken pipe", "terminating connection" };
-
 	if (strcmp(e->sqlstate, "57P03") == 0)
 		return WATCH_LOST_REJECT;
 	if (e->sqlstate[0] && strncmp(e->sqlstate, "08", 2) != 0)
 		return WATCH_LOST_OTHER;
-	for (size_t i = 0; i < sizeof positive / sizeof positive[0]; i++)
-		if (strstr(e->msg, positive[i]))
-			return WATCH_LOST_REFUSED;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (strstr(e->msg, texts[i].part))
+			return texts[i].lost;
 	return WATCH_LOST_SILENT;
 }
 

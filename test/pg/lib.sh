@@ -96,6 +96,7 @@ cluster_init() {
 	unset PGDATA PGHOST PGPORT PGUSER PGDATABASE PG_AUTOCTL_MONITOR NOTIFY_SOCKET
 	wired=${1:-}
 	monitor_options= node_options=
+	monitor_access="--auth trust --no-ssl" node_access="--auth trust --no-ssl"
 	pick_ports
 	mport=$port
 	superuser=$(id -un)
@@ -177,8 +178,8 @@ frugal() {
 
 monitor_create() {
 	"$autoctl" create monitor --pgdata "$root/m" --pgport "$mport" \
-		--hostname 127.0.0.1 --listen 127.0.0.1 --auth trust --no-ssl \
-		$monitor_options >>"$root/log/create.log" 2>&1 || {
+		--hostname 127.0.0.1 --listen 127.0.0.1 \
+		$monitor_access $monitor_options >>"$root/log/create.log" 2>&1 || {
 		cat "$root/log/create.log"
 		return 1
 	}
@@ -210,8 +211,7 @@ node_create() {
 	shift
 	timeout 90 "$autoctl" create postgres --pgdata "$root/n$nc_n" --pgport "$(node_port "$nc_n")" \
 		--hostname "$(node_host "$nc_n")" --listen 127.0.0.1 --name "node_$nc_n" \
-		--auth trust --no-ssl --monitor "$(monitor_uri "$nc_n")" \
-		$node_options "$@" >>"$root/log/create.log" 2>&1
+		--monitor "$(monitor_uri "$nc_n")" $node_access $node_options "$@" >>"$root/log/create.log" 2>&1
 }
 
 node_start() {
@@ -258,13 +258,18 @@ nodes_up() {
 	ok "one primary, $(($1 - 1)) secondaries" wait_settled "$1" 60
 }
 
+# strict DIR : only the local socket is trusted any more, as somebody may have edited it.
+strict() {
+	sed -i '/^host .* trust$/d' "$1/pg_hba.conf"
+}
+
 # ---- looking ----
 
 # One value or one line each, "|" between columns.
 psql_at() {
 	psql_port=$1 psql_db=$2
 	shift 2
-	psql -XAtq -h 127.0.0.1 -p "$psql_port" -U "$superuser" -d "$psql_db" \
+	psql -XAtq -h "${psql_host:-127.0.0.1}" -p "$psql_port" -U "$superuser" -d "$psql_db" \
 		-v ON_ERROR_STOP=1 "$@"
 }
 
