@@ -258,9 +258,11 @@ nodes_up() {
 	ok "one primary, $(($1 - 1)) secondaries" wait_settled "$1" 60
 }
 
-# strict DIR : only the local socket is trusted any more, as somebody may have edited it.
+# strict DIR : of all that initdb trusts, the local socket and the tests' own writer are
+# left, as somebody may have edited it.
 strict() {
 	sed -i '/^host .* trust$/d' "$1/pg_hba.conf"
+	echo "host postgres $superuser 127.0.0.1/32 trust" >>"$1/pg_hba.conf"
 }
 
 # ---- looking ----
