@@ -125,7 +125,7 @@ settings(struct cmd_ctx *x)
 	if (load_settings(x) || dburi_setting(x) || settings_common(x))
 		return -1;
 	/* a database that is there has its own ways of authentication and encryption */
-	if (str_empty(x->config.dburi) && (settings_ssl(x) || settings_auth(x)))
+	if (str_empty(x->config.dburi) && settings_access(x))
 		return -1;
 	if (str_empty(x->config.hostname)) {
 		find_hostname(name, sizeof name);

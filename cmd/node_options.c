@@ -165,7 +165,7 @@ node_options(struct cmd_ctx *x)
 
 	free(c->pgdata);
 	c->pgdata = xstrdup(buf_peek(&x->pgdata));
-	if (settings_common(x) == -1 || settings_ssl(x) == -1 || settings_auth(x) == -1 ||
+	if (settings_common(x) == -1 || settings_access(x) == -1 ||
 	    set_texts(x, c) == -1 || set_secrets(x, c) == -1 ||
 	    set_from_environment(x, c) == -1)
 		return -1;

@@ -115,8 +115,8 @@ own_certificates(struct cmd_ctx *x)
 	return 0;
 }
 
-int
-settings_ssl(struct cmd_ctx *x)
+static int
+encryption(struct cmd_ctx *x)
 {
 	const struct cmd_args *a = &x->args;
 	bool own = a->ssl_ca_file || a->ssl_crl_file || a->server_cert || a->server_key;
@@ -158,10 +158,8 @@ is_method(const char *auth)
 }
 
 static int
-check_method(const struct cmd_ctx *x, struct err *e)
+check_method(const char *auth, struct err *e)
 {
-	const char *auth = x->args.auth;
-
 	if (!is_method(auth)) {
 		err_set(e, ERR_USAGE, "--auth: \"%s\" is no method of pg_hba.conf", auth);
 		return err_hint(e,
@@ -171,14 +169,11 @@ check_method(const struct cmd_ctx *x, struct err *e)
 	if (str_eq(auth, "trust"))
 		log_warn("--auth trust: whoever can connect from a listed host is let in "
 			 "without a password; --auth scram-sha-256 asks for one");
-	if (str_eq(auth, "cert") && !x->config.ssl_active)
-		return err_set(e, ERR_USAGE,
-		    "--auth cert needs encrypted connections, with --ssl-ca-file");
 	return 0;
 }
 
-int
-settings_auth(struct cmd_ctx *x)
+static int
+authentication(struct cmd_ctx *x)
 {
 	const struct cmd_args *a = &x->args;
 	struct config *c = &x->config;
@@ -194,7 +189,7 @@ settings_auth(struct cmd_ctx *x)
 		return err_hint(&x->err, "Use --auth with a method of pg_hba.conf "
 					 "(scram-sha-256, trust ...), or --skip-pg-hba.");
 	}
-	if (a->auth && check_method(x, &x->err))
+	if (a->auth && check_method(a->auth, &x->err))
 		return -1;
 	if (a->auth)
 		replace(&c->auth_method, a->auth);
@@ -206,6 +201,20 @@ settings_auth(struct cmd_ctx *x)
 	} else if (a->auth && str_eq(c->hba_level, "skip")) {
 		replace(&c->hba_level, c->kind == CONFIG_MONITOR ? "app" : "minimal");
 	}
+	return 0;
+}
+
+int
+settings_access(struct cmd_ctx *x)
+{
+	const struct config *c = &x->config;
+
+	if (authentication(x) || encryption(x))
+		return -1;
+	if (str_eq(c->auth_method, "cert") && (!c->ssl_active || str_empty(c->ca_file)))
+		return err_set(&x->err, ERR_USAGE,
+		    "--auth cert needs certificates of an authority: --ssl-ca-file, "
+		    "--server-cert, --server-key");
 	return 0;
 }
 

@@ -6,15 +6,12 @@
 struct cmd_ctx;
 
 /*
- * --ssl-self-signed, --no-ssl, or --ssl-ca-file and friends, into ctx->config: exactly
- * one family, ERR_USAGE else. When none is given: what the settings say stays, if they
- * say anything (a file was loaded); a new file wants one.
+ * Who is let in, and how what they say is encrypted, into ctx->config. --auth or
+ * --skip-pg-hba (and --pg-hba-lan); --ssl-self-signed, --no-ssl, or --ssl-ca-file and
+ * friends: exactly one family, ERR_USAGE else. When none is given: what the settings say
+ * stays, if they say anything (a file was loaded); a new file wants one of each.
  */
-int settings_ssl(struct cmd_ctx *) __attribute__((warn_unused_result));
-
-/* --auth, --skip-pg-hba (and --pg-hba-lan): one of the first two is wanted for a new
- * file. */
-int settings_auth(struct cmd_ctx *) __attribute__((warn_unused_result));
+int settings_access(struct cmd_ctx *) __attribute__((warn_unused_result));
 
 /* --pgctl, --pgport (else PGPORT), --listen, --hostname. */
 int settings_common(struct cmd_ctx *) __attribute__((warn_unused_result));
