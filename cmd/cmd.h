@@ -197,6 +197,9 @@ void help_below(
 /* wrong.c: fills the error and its hint; returns -1. */
 int help_wrong_words(struct cmd_ctx *, const struct cmd_line *, int best);
 const struct cmd_opt *cmd_opt_find(const char *name, size_t len);
+/* line.c: the value of an option or a word, by its type in the table: "<0..100>". */
+int cmd_check_value(const char *type, const char *value, struct err *)
+    __attribute__((warn_unused_result));
 bool cmd_takes(const struct cmd *, const struct cmd_opt *);
 
 /* The commands, each where its words say. */

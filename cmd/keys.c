@@ -27,8 +27,8 @@ typedef void key_fn(const struct key *, void *arg);
 static const char *
 type_name(enum config_type t)
 {
-	static const char *const name[] = { "text", "name", "path", "choice", "rate",
-		"number", "boolean", "seconds", "milliseconds" };
+	static const char *const name[] = { "text", "name", "host", "method", "path",
+		"choice", "rate", "number", "boolean", "seconds", "milliseconds" };
 
 	return name[t];
 }

@@ -156,8 +156,8 @@ by_name(const struct cmd *c, const char *name, size_t len)
 
 /* -- values: what stands between < > in the table is their type -- */
 
-static int
-check_value(const char *type, const char *value, struct err *e)
+int
+cmd_check_value(const char *type, const char *value, struct err *e)
 {
 	size_t len = strcspn(type + 1, ">]");
 	int64_t ms;
@@ -198,7 +198,7 @@ store(struct cmd_args *a, const struct cmd_opt *o, const char *value, struct err
 {
 	char *at = (char *)a + o->offset;
 
-	if (value && check_value(o->arg, value, e))
+	if (value && cmd_check_value(o->arg, value, e))
 		return err_wrap(e, "--%s", o->type == CMD_LIST ? "formation" : o->name);
 	switch (o->type) {
 	case CMD_FLAG:
@@ -332,7 +332,7 @@ cmd_bind(struct cmd_ctx *x, const struct cmd_line *l)
 
 	while ((w = next_word(u, &len)) != NULL && i < l->n) {
 		u = w + len;
-		if (*w == '<' && check_value(w, l->word[i], &x->err))
+		if (*w == '<' && cmd_check_value(w, l->word[i], &x->err))
 			return err_wrap(&x->err, "%s", l->word[i - 1]);
 		if (*w == '<' || *w == '[')
 			break;

@@ -108,16 +108,6 @@ load_settings(struct cmd_ctx *x)
 }
 
 static int
-secret(struct cmd_ctx *x, const char *key, const char *given, const char *name)
-{
-	const char *value = cmd_secret_env(name);
-
-	if (given)
-		value = given;
-	return str_empty(value) ? 0 : config_set(&x->config, key, value, &x->err);
-}
-
-static int
 settings(struct cmd_ctx *x)
 {
 	char name[256] = "";
@@ -131,9 +121,9 @@ settings(struct cmd_ctx *x)
 		find_hostname(name, sizeof name);
 		x->config.hostname = xstrdup(name);
 	}
-	if (secret(x, "pg_autoctl.autoctl_node_password", x->args.node_password,
+	if (settings_secret(x, "pg_autoctl.autoctl_node_password", x->args.node_password,
 		"PG_AUTOCTL_NODE_PASSWORD") ||
-	    secret(x, "pg_autoctl.monitor_password", x->args.monitor_password,
+	    settings_secret(x, "pg_autoctl.monitor_password", x->args.monitor_password,
 		"PG_AUTOCTL_MONITOR_PASSWORD"))
 		return -1;
 	return config_check(&x->config, &x->err);

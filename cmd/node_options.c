@@ -16,9 +16,37 @@
 
 #include "ini/ban.h"
 
+/* What is not given to a new node is taken from the environment. */
+static int
+set_defaults(struct cmd_ctx *x)
+{
+	struct cmd_args *a = &x->args;
+	const struct {
+		const char *name, *type, **to;
+	} table[] = {
+		{ "PG_AUTOCTL_NODE_NAME", "<name>", &a->name },
+		{ "PG_AUTOCTL_CANDIDATE_PRIORITY", "<0..100>", &a->priority },
+		{ "PG_AUTOCTL_REPLICATION_QUORUM", "<boolean>", &a->quorum },
+		{ "PGHOST", "<host>", &a->pghost },
+		{ "PGUSER", "<role>", &a->username },
+		{ "PGDATABASE", "<database>", &a->dbname },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0] && !x->have_config; i++) {
+		const char *value = getenv(table[i].name);
+
+		if (*table[i].to || str_empty(value))
+			continue;
+		if (cmd_check_value(table[i].type, value, &x->err))
+			return err_wrap(&x->err, "%s", table[i].name);
+		*table[i].to = value;
+	}
+	return 0;
+}
+
 /* Options whose text is the setting's text. */
 static int
-set_texts(struct cmd_ctx *x, struct config *c)
+set_texts(struct cmd_ctx *x)
 {
 	const struct cmd_args *a = &x->args;
 	const struct {
@@ -34,8 +62,7 @@ set_texts(struct cmd_ctx *x, struct config *c)
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-		if (!str_empty(table[i].value) &&
-		    config_set(c, table[i].key, table[i].value, &x->err) == -1)
+		if (settings_text(x, table[i].key, table[i].value) == -1)
 			return -1;
 	return 0;
 }
@@ -119,32 +146,19 @@ detect_hostname(struct config *c)
 }
 
 static int
-set_secrets(struct cmd_ctx *x, struct config *c)
+set_secrets(struct cmd_ctx *x)
 {
-	const struct {
-		const char *key, *given, *name;
-	} table[] = {
-		{ "pg_autoctl.monitor_password", x->args.monitor_password,
-		    "PG_AUTOCTL_MONITOR_PASSWORD" },
-		{ "replication.password", x->args.replication_password,
-		    "PG_AUTOCTL_REPLICATION_PASSWORD" },
-	};
-
-	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-		const char *value = cmd_secret_env(table[i].name);
-
-		if (table[i].given)
-			value = table[i].given;
-		if (!str_empty(value) &&
-		    config_set(c, table[i].key, value, &x->err) == -1)
-			return -1;
-	}
-	return 0;
+	return settings_secret(x, "pg_autoctl.monitor_password", x->args.monitor_password,
+		   "PG_AUTOCTL_MONITOR_PASSWORD") ||
+		       settings_secret(x, "replication.password",
+			   x->args.replication_password,
+			   "PG_AUTOCTL_REPLICATION_PASSWORD")
+		   ? -1
+		   : 0;
 }
 
-/* What is not given is taken from the environment. */
 static int
-set_from_environment(struct cmd_ctx *x, struct config *c)
+set_monitor(struct cmd_ctx *x, struct config *c)
 {
 	const char *monitor = getenv("PG_AUTOCTL_MONITOR");
 
@@ -165,9 +179,9 @@ node_options(struct cmd_ctx *x)
 
 	free(c->pgdata);
 	c->pgdata = xstrdup(buf_peek(&x->pgdata));
-	if (settings_common(x) == -1 || settings_access(x) == -1 ||
-	    set_texts(x, c) == -1 || set_secrets(x, c) == -1 ||
-	    set_from_environment(x, c) == -1)
+	if (set_defaults(x) == -1 || settings_common(x) == -1 ||
+	    settings_access(x) == -1 || set_texts(x) == -1 || set_secrets(x) == -1 ||
+	    set_monitor(x, c) == -1)
 		return -1;
 	if (str_empty(c->monitor))
 		return err_set(&x->err, ERR_USAGE,

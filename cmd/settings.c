@@ -115,11 +115,17 @@ own_certificates(struct cmd_ctx *x)
 	return 0;
 }
 
+static bool
+has_certificates(const struct cmd_args *a)
+{
+	return a->ssl_ca_file || a->ssl_crl_file || a->server_cert || a->server_key;
+}
+
 static int
 encryption(struct cmd_ctx *x)
 {
 	const struct cmd_args *a = &x->args;
-	bool own = a->ssl_ca_file || a->ssl_crl_file || a->server_cert || a->server_key;
+	bool own = has_certificates(a);
 	int families = (own ? 1 : 0) + (a->ssl_self_signed ? 1 : 0) + (a->no_ssl ? 1 : 0);
 
 	if (families > 1)
@@ -140,29 +146,14 @@ encryption(struct cmd_ctx *x)
 	    "--server-key, or --no-ssl.");
 }
 
-/* A method of pg_hba.conf that works between hosts, with or without options. */
-static bool
-is_method(const char *auth)
-{
-	static const char *const methods[] = { "scram-sha-256", "md5", "password", "cert",
-		"trust", "gss", "ldap", "radius", "pam", "bsd", "ident" };
-	size_t len = strcspn(auth, " \t");
-
-	for (const char *s = auth; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == '#')
-			return false;
-	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-		if (strlen(methods[i]) == len && strncmp(methods[i], auth, len) == 0)
-			return true;
-	return false;
-}
-
 static int
-check_method(const char *auth, struct err *e)
+method(struct cmd_ctx *x, const char *auth)
 {
-	if (!is_method(auth)) {
-		err_set(e, ERR_USAGE, "--auth: \"%s\" is no method of pg_hba.conf", auth);
-		return err_hint(e,
+	struct err e = { 0 };
+
+	if (config_set(&x->config, "postgresql.auth_method", auth, &e)) {
+		err_set(&x->err, ERR_USAGE, "--auth: %s", e.msg);
+		return err_hint(&x->err,
 		    "Use scram-sha-256, md5, password, cert, or trust, which lets in "
 		    "whoever can connect.");
 	}
@@ -189,10 +180,8 @@ authentication(struct cmd_ctx *x)
 		return err_hint(&x->err, "Use --auth with a method of pg_hba.conf "
 					 "(scram-sha-256, trust ...), or --skip-pg-hba.");
 	}
-	if (a->auth && check_method(a->auth, &x->err))
+	if (a->auth && method(x, a->auth))
 		return -1;
-	if (a->auth)
-		replace(&c->auth_method, a->auth);
 	if (a->skip_pg_hba) {
 		replace(&c->auth_method, "trust");
 		replace(&c->hba_level, "skip");
@@ -204,18 +193,66 @@ authentication(struct cmd_ctx *x)
 	return 0;
 }
 
+/* A boolean of the environment, for an option that is not given. */
+static int
+flag_from_env(const char *name, bool *flag, struct err *e)
+{
+	const char *value = getenv(name);
+
+	if (str_empty(value))
+		return 0;
+	return str_bool(value, flag, e) ? err_wrap(e, "%s", name) : 0;
+}
+
+/* For a new file only: a service's own settings are not changed by where it is started.
+ */
+static int
+from_environment(struct cmd_ctx *x)
+{
+	struct cmd_args *a = &x->args;
+
+	if (x->have_config)
+		return 0;
+	if (!a->auth && !a->skip_pg_hba && !str_empty(getenv("PG_AUTOCTL_AUTH_METHOD")))
+		a->auth = getenv("PG_AUTOCTL_AUTH_METHOD");
+	if (!a->no_ssl && !has_certificates(a) &&
+	    flag_from_env("PG_AUTOCTL_SSL_SELF_SIGNED", &a->ssl_self_signed, &x->err))
+		return -1;
+	return a->skip_pg_hba || a->pg_hba_lan
+		   ? 0
+		   : flag_from_env("PG_AUTOCTL_PG_HBA_LAN", &a->pg_hba_lan, &x->err);
+}
+
 int
 settings_access(struct cmd_ctx *x)
 {
 	const struct config *c = &x->config;
 
-	if (authentication(x) || encryption(x))
+	if (from_environment(x) || authentication(x) || encryption(x))
 		return -1;
 	if (str_eq(c->auth_method, "cert") && (!c->ssl_active || str_empty(c->ca_file)))
 		return err_set(&x->err, ERR_USAGE,
 		    "--auth cert needs certificates of an authority: --ssl-ca-file, "
 		    "--server-cert, --server-key");
 	return 0;
+}
+
+int
+settings_text(struct cmd_ctx *x, const char *key, const char *value)
+{
+	if (str_empty(value) || config_set(&x->config, key, value, &x->err) == 0)
+		return 0;
+	x->err.kind = ERR_USAGE;
+	return -1;
+}
+
+int
+settings_secret(
+    struct cmd_ctx *x, const char *key, const char *value, const char *env_name)
+{
+	const char *env = cmd_secret_env(env_name);
+
+	return settings_text(x, key, value ? value : env);
 }
 
 static int
@@ -243,7 +280,9 @@ settings_common(struct cmd_ctx *x)
 		return -1;
 	if (a->listen)
 		replace(&x->config.listen_addresses, a->listen);
-	if (a->hostname)
-		replace(&x->config.hostname, a->hostname);
+	if (a->hostname &&
+	    (str_host(a->hostname, &x->err) ||
+		config_set(&x->config, "pg_autoctl.hostname", a->hostname, &x->err)))
+		return err_wrap(&x->err, "--hostname");
 	return 0;
 }

@@ -16,4 +16,11 @@ int settings_access(struct cmd_ctx *) __attribute__((warn_unused_result));
 /* --pgctl, --pgport (else PGPORT), --listen, --hostname. */
 int settings_common(struct cmd_ctx *) __attribute__((warn_unused_result));
 
+/* The text of an option, for a setting; NULL or "": not given. ERR_USAGE. */
+int settings_text(struct cmd_ctx *, const char *key, const char *value)
+    __attribute__((warn_unused_result));
+/* The same of a secret, which may be given in the environment instead. */
+int settings_secret(struct cmd_ctx *, const char *key, const char *value,
+    const char *env_name) __attribute__((warn_unused_result));
+
 #endif

@@ -38,7 +38,7 @@ const struct config_key config_keys[] = {
 { "pg_autoctl", "formation",             K,     CONFIG_NAME,    AT(formation),           "default", NULL, REQUIRED | FIXED, "formation this node belongs to" },
 { "pg_autoctl", "group",                 K,     CONFIG_INT,     AT(group),               NULL, "0..2147483647", FIXED, "group of the formation, given by the monitor" },
 { "pg_autoctl", "name",                  K,     CONFIG_NAME,    AT(name),                NULL, NULL, RELOAD,           "name of this node on the monitor" },
-{ "pg_autoctl", "hostname",              K | M, CONFIG_STRING,  AT(hostname),            NULL, NULL, RELOAD,           "name or address by which the other nodes reach this one" },
+{ "pg_autoctl", "hostname",              K | M, CONFIG_HOST,    AT(hostname),            NULL, NULL, RELOAD,           "name or address by which the other nodes reach this one" },
 { "pg_autoctl", "nodekind",              K,     CONFIG_CHOICE,  AT(nodekind),            "standalone", KINDS, 0,       "kind of node" },
 { "pg_autoctl", "monitor_password",      K | M, CONFIG_STRING,  AT(monitor_password),    NULL, NULL, RELOAD | SECRET,  "password of the monitor's health check user" },
 { "pg_autoctl", "autoctl_node_password", M,     CONFIG_STRING,  AT(autoctl_node_password), NULL, NULL, RELOAD | SECRET, "password of the user that nodes connect with" },
@@ -54,7 +54,7 @@ const struct config_key config_keys[] = {
 { "postgresql", "port",                  K | M, CONFIG_INT,     AT(port),                "5432", "1..65535", REQUIRED, "port Postgres listens on" },
 { "postgresql", "proxyport",             K,     CONFIG_INT,     AT(proxyport),           "0", "0..65535", 0,           "port to register instead, behind a proxy; 0 for none" },
 { "postgresql", "listen_addresses",      K | M, CONFIG_STRING,  AT(listen_addresses),    "*", NULL, 0,                 "addresses Postgres listens on" },
-{ "postgresql", "auth_method",           K | M, CONFIG_STRING,  AT(auth_method),         "trust", NULL, 0,             "authentication method in pg_hba.conf" },
+{ "postgresql", "auth_method",           K | M, CONFIG_METHOD,  AT(auth_method),         "trust", NULL, 0,             "authentication method in pg_hba.conf" },
 { "postgresql", "hba_level",             M,     CONFIG_CHOICE,  AT(hba_level),           "app", "skip|app", 0,        "how much of pg_hba.conf is edited" },
 { "postgresql", "hba_level",             K,     CONFIG_CHOICE,  AT(hba_level),           "minimal", "skip|minimal|app", 0, "how much of pg_hba.conf is edited" },
 
@@ -232,6 +232,26 @@ check_rate(const char *value, struct err *e)
 	return 0;
 }
 
+/* One that works between hosts. It is written into pg_hba.conf, which a running Postgres
+ * ignores, and a starting one dies of, when a word in it is wrong. */
+static int
+check_method(const char *value, struct err *e)
+{
+	size_t len = strcspn(value, " \t");
+	char word[32] = "";
+
+	if (len < sizeof word)
+		memcpy(word, value, len);
+	if (!*word || strchr(value, '#') ||
+	    !is_choice("scram-sha-256|md5|password|cert|trust|gss|ldap|radius|pam|bsd|"
+		       "ident",
+		word))
+		return err_set(e, ERR_CONFIG,
+		    "\"%s\" is no method of pg_hba.conf for connections between hosts",
+		    value);
+	return 0;
+}
+
 static int
 check_string(const struct config_key *k, const char *value, struct err *e)
 {
@@ -241,6 +261,10 @@ check_string(const struct config_key *k, const char *value, struct err *e)
 			    e, ERR_CONFIG, "a control character is not allowed");
 	if (k->type == CONFIG_NAME)
 		return str_name(value, e);
+	if (k->type == CONFIG_HOST)
+		return str_host(value, e);
+	if (k->type == CONFIG_METHOD)
+		return check_method(value, e);
 	if (k->type == CONFIG_PATH && *value != '/')
 		return err_set(e, ERR_CONFIG, "\"%s\" is not an absolute path", value);
 	if (k->type == CONFIG_CHOICE && !is_choice(k->range, value))

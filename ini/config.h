@@ -76,6 +76,8 @@ struct config {
 enum config_type {
 	CONFIG_STRING,
 	CONFIG_NAME,    /* as str_name wants it */
+	CONFIG_HOST,    /* as str_host wants it */
+	CONFIG_METHOD,  /* of pg_hba.conf, with or without options */
 	CONFIG_PATH,    /* absolute */
 	CONFIG_CHOICE,  /* one of "a|b|c" */
 	CONFIG_RATE,    /* for pg_basebackup --max-rate: "32k" to "1024M", bare: kB */

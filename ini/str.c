@@ -246,6 +246,19 @@ str_name(const char *s, struct err *e)
 	return 0;
 }
 
+int
+str_host(const char *s, struct err *e)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_-.:%";
+	size_t n = strlen(s);
+
+	if (n == 0 || n > 253 || strspn(s, set) != n || *s == '-' || *s == '.')
+		return err_set(
+		    e, ERR_USAGE, "\"%.300s\" is not a name or an address of a host", s);
+	return 0;
+}
+
 bool
 str_starts(const char *s, const char *prefix)
 {

@@ -47,6 +47,10 @@ int str_copy(char *out, size_t size, const char *, struct err *)
  */
 int str_name(const char *, struct err *) __attribute__((warn_unused_result));
 
+/* A name or an address of a host, of letters, digits, '_', '-', '.', ':', '%': nothing
+ * that means something in pg_hba.conf or in a connection string. */
+int str_host(const char *, struct err *) __attribute__((warn_unused_result));
+
 bool str_starts(const char *, const char *prefix);
 bool str_ends(const char *, const char *suffix);
 bool str_empty(const char *);            /* NULL or "" */

@@ -55,6 +55,22 @@ refused 1 'port|between' "$create" --pgdata "$root/x1" --pgport 70000 --monitor 
 refused 1 'priority|between' "$create" --pgdata "$root/x1" --candidate-priority 101 --monitor "$uri"
 refused 1 'URI|connection string' "$create" --pgdata "$root/x1" --monitor 'not a uri'
 refused 1 'bool|true|quorum' "$create" --pgdata "$root/x1" --replication-quorum perhaps --monitor "$uri"
+# what would mean something in pg_hba.conf, in a connection string or in a settings file
+nl='
+'
+for odd in "h' port=1" 'h"' 'h all trust' "h${nl}host all all 0.0.0.0/0 trust" '0.0.0.0/0' '-h' '%s h'; do
+	refused 1 'name or an address of a host|control' "$create" --pgdata "$root/x1" --hostname "$odd" \
+		--monitor "$uri"
+	refused 1 'name ' "$create" --pgdata "$root/x1" --name "$odd" --monitor "$uri"
+	refused 1 'name ' "$create" --pgdata "$root/x1" --formation "$odd" --monitor "$uri"
+	refused 1 'method' "$create" --pgdata "$root/x1" --auth "$odd" --monitor "$uri"
+done
+refused 1 'control character' "$create" --pgdata "$root/x1" --replication-password "a${nl}b" --monitor "$uri"
+refused 1 'priority|PRIORITY' env PG_AUTOCTL_CANDIDATE_PRIORITY=101 "$create" --pgdata "$root/x1" --monitor "$uri"
+refused 1 'SELF_SIGNED' env PG_AUTOCTL_SSL_SELF_SIGNED=perhaps "$autoctl" create monitor \
+	--pgdata "$root/x1" --auth trust
+refused 1 'method' env PG_AUTOCTL_AUTH_METHOD=peer "$autoctl" create monitor --pgdata "$root/x1" --no-ssl
+refused 1 'ssl-ca-file' "$autoctl" create monitor --pgdata "$root/x1" --auth cert --ssl-self-signed
 ok "nothing is left of that" left_nothing "$root/x1"
 
 # a monitor that is not there
