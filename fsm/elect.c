@@ -92,30 +92,6 @@ nothing_left_behind(const struct race *r)
 	return o && facts_stopped(r->g, o) && o->final_lsn && r->top.lsn >= o->final_lsn;
 }
 
-/* A standby that a commit may have waited for was removed by force. */
-static bool
-is_one_gone(const struct fsm_group *g)
-{
-	for (int c = 0; c < g->nconfigs; c++)
-		for (int i = 0; i < g->config[c].n; i++) {
-			const struct fsm_node *n =
-			    fsm_node_peek(g, g->config[c].member[i]);
-
-			if (!n || n->dead)
-				return true;
-		}
-	return false;
-}
-
-/* What such a standby held is not lost yet: the old writer reports, and has it. */
-static bool
-writer_knows_more(const struct race *r)
-{
-	const struct fsm_node *o = fsm_node_peek(r->g, r->g->op.old_writer);
-
-	return o && facts_fresh(o) && o->final_lsn > r->top.lsn && is_one_gone(r->g);
-}
-
 /* As many as number_sync_standbys promises, as far as there are standbys to count on. */
 static int
 votes_wanted(const struct fsm_group *g)
@@ -126,13 +102,32 @@ votes_wanted(const struct fsm_group *g)
 	return size > 0 && want > size ? size : want;
 }
 
+/* A member of a configuration possibly in force that was removed by force, or 0. */
+static int64_t
+find_removed(const struct fsm_group *g)
+{
+	for (int c = 0; c < g->nconfigs; c++)
+		for (int i = 0; i < g->config[c].n; i++) {
+			int64_t id = g->config[c].member[i];
+			const struct fsm_node *n = fsm_node_peek(g, id);
+
+			if ((!n || n->dead) && id != g->op.old_writer)
+				return id;
+		}
+	return 0;
+}
+
 static void
 name_missing(const struct race *r, struct elect_result *to)
 {
 	const struct fsm_group *g = r->g;
 	size_t used = (size_t)snprintf(
 	    to->why, sizeof to->why, "not enough nodes have reported, missing:");
+	int64_t removed = find_removed(g);
 
+	if (removed && used < sizeof to->why)
+		used += (size_t)snprintf(to->why + used, sizeof to->why - used,
+		    " node %lld, which was removed by force", (long long)removed);
 	for (int i = 0; i < g->n && used < sizeof to->why; i++) {
 		const struct fsm_node *n = &g->node[i];
 
@@ -164,8 +159,7 @@ is_complete(struct race *r, struct elect_result *to)
 	}
 	if (clean || !facts_guard(FSM_GUARD_VOTES_COMPLETE))
 		return true;
-	if (writer_knows_more(r) || facts_votes_missing(g, r->voters) > 0 ||
-	    r->quorum_voters < votes_wanted(g) ||
+	if (facts_votes_missing(g, r->voters) > 0 || r->quorum_voters < votes_wanted(g) ||
 	    !facts_has_start(g, r->top.tli, r->top.lsn)) {
 		name_missing(r, to);
 		to->loss = r->loss_allowed;
@@ -176,7 +170,8 @@ is_complete(struct race *r, struct elect_result *to)
 
 /*
  * Asynchronous: the old writer's last report is all that is known of what would be lost.
- * While it reports it could go on itself, so nothing is to be lost at all.
+ * While it reports it could go on itself, and of one that was asked to stop it is known
+ * exactly: then nothing is to be lost at all.
  */
 static bool
 too_far_behind(const struct race *r, uint64_t reached)
@@ -186,7 +181,9 @@ too_far_behind(const struct race *r, uint64_t reached)
 
 	if (r->loss_allowed || facts_class_sync(r->g) || !o || o->dead)
 		return false;
-	if (facts_fresh(o) && (o->lsn > reached || o->final_lsn > reached))
+	if (facts_fresh(o) && o->lsn > reached)
+		return true;
+	if ((facts_fresh(o) || r->g->op.planned) && o->final_lsn > reached)
 		return true;
 	return o->lsn > reached + most;
 }

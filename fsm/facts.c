@@ -285,7 +285,7 @@ facts_has_start(const struct fsm_group *g, int tli, uint64_t lsn)
 	       lsn >= l.switch_lsn;
 }
 
-/* Members of a configuration that were removed hold nothing and acknowledge nothing. */
+/* Members of a configuration that were removed acknowledge nothing any more. */
 static const struct fsm_node *
 config_member(const struct fsm_group *g, const struct fsm_config *c, int i)
 {
@@ -346,6 +346,7 @@ facts_safe_to_open(const struct fsm_group *g)
 	return safe_to_open(g, NULL);
 }
 
+/* Who was removed by force cannot be asked: what it alone may hold is missing. */
 int
 facts_votes_missing(const struct fsm_group *g, uint32_t voters)
 {
@@ -359,7 +360,7 @@ facts_votes_missing(const struct fsm_group *g, uint32_t voters)
 		for (int m = 0; m < c->n; m++) {
 			const struct fsm_node *n = config_member(g, c, m);
 
-			size += n != NULL;
+			size += c->member[m] != g->op.old_writer;
 			votes += n && voters >> (n - g->node) & 1;
 		}
 		if (c->k > 0 && size - c->k + 1 - votes > most)
@@ -421,8 +422,7 @@ node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f
 	bool aside = n->dead || n->goal == FSM_DROPPED ||
 		     (n->goal == FSM_MAINTENANCE && n->reported == FSM_MAINTENANCE);
 	bool of_use = g->op.kind == FSM_OP_ELECT && n->id == g->writer &&
-		      is_running(&g->op, g->writer) &&
-		      !facts_due(&f->wake_ms, g->op.age_ms, g->settings.drain_grace_ms);
+		      is_running(&g->op, g->writer);
 	bool spent = v == FSM_VERDICT_DOWN || n->fails >= FAILS_MAX;
 
 	return if_true(n->id == g->writer, FACT_WRITER) |

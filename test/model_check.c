@@ -188,6 +188,22 @@ taken_along(const struct m_world *w)
 	return true;
 }
 
+/* Commits may have waited for a node that nobody can ask any more. */
+static bool
+is_listed_one_removed(const struct m_world *w)
+{
+	static const struct m_look now;
+	static struct fsm_group g;
+
+	m_snapshot(w, &now, &g);
+	for (int c = 0; c < g.nconfigs; c++)
+		for (int i = 0; i < g.config[c].n; i++)
+			if (g.config[c].member[i] != g.op.old_writer &&
+			    !fsm_node_peek(&g, g.config[c].member[i]))
+				return true;
+	return false;
+}
+
 /* A documented place to wait for the operator; the reason, or NULL. */
 const char *
 m_is_parked(const struct m_world *w)
@@ -226,7 +242,8 @@ m_is_parked(const struct m_world *w)
 		return "a node that is needed for a safe election is burnt";
 	if (taken_along(w))
 		return "the removed writer took acknowledged writes along";
-	if (left > 0 && w->m.op.kind == FSM_OP_ELECT && w->m.op.candidate == 0)
+	if ((left > 0 || is_listed_one_removed(w)) && w->m.op.kind == FSM_OP_ELECT &&
+	    w->m.op.candidate == 0)
 		return "a node that is needed for a safe election was removed";
 	if (maintenance > 0 && w->m.op.kind == FSM_OP_ELECT && w->m.op.candidate == 0)
 		return "a node that is needed for a safe election is in maintenance";

@@ -747,6 +747,15 @@ set_nss(struct m_world *w)
 }
 
 static bool
+is_class_sync(const struct m_world *w)
+{
+	for (int c = 0; c < w->m.nconfigs; c++)
+		if (w->m.config[c].names.k == 0)
+			return false;
+	return w->m.nconfigs > 0;
+}
+
+static bool
 operate_on(struct m_world *w, int what, int i)
 {
 	struct m_row *row = &w->m.row[i];
@@ -774,6 +783,9 @@ operate_on(struct m_world *w, int what, int i)
 		if (w->h[i].up)
 			return false;
 		w->h[i].gone = 1;
+		/* ... and that writes which nobody has to confirm may die with it */
+		if (w->m.writer == i + 1 && !is_class_sync(w))
+			w->loss = 1;
 		return ask(w, FSM_REQ_REMOVE, i + 1, true);
 	case OP_PRIORITY:
 		row->priority = row->priority ? 0 : 50;
