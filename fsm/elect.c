@@ -170,8 +170,7 @@ is_complete(struct race *r, struct elect_result *to)
 
 /*
  * Asynchronous: the old writer's last report is all that is known of what would be lost.
- * While it reports it could go on itself, and of one that was asked to stop it is known
- * exactly: then nothing is to be lost at all.
+ * Of one that was asked to stop it is known exactly: then nothing is to be lost at all.
  */
 static bool
 too_far_behind(const struct race *r, uint64_t reached)
@@ -181,9 +180,7 @@ too_far_behind(const struct race *r, uint64_t reached)
 
 	if (r->loss_allowed || facts_class_sync(r->g) || !o || o->dead)
 		return false;
-	if (facts_fresh(o) && o->lsn > reached)
-		return true;
-	if ((facts_fresh(o) || r->g->op.planned) && o->final_lsn > reached)
+	if (r->g->op.planned && o->final_lsn > reached)
 		return true;
 	return o->lsn > reached + most;
 }

@@ -281,6 +281,9 @@ facts_has_start(const struct fsm_group *g, int tli, uint64_t lsn)
 
 	if (g->accepted_tli || !tli || !facts_guard(FSM_GUARD_WRITERS_START))
 		return true;
+	if (g->floor_lsn && tli <= g->writer_tli &&
+	    (tli < g->writer_tli || lsn < g->floor_lsn))
+		return false;
 	return tli >= g->writer_tli || !facts_branch(g, g->writer_tli, &l) ||
 	       lsn >= l.switch_lsn;
 }

@@ -211,9 +211,11 @@ struct fsm_group {
 	struct fsm_config config[FSM_CONFIGS_MAX];
 	int lease_gen; /* odd: the writer's lease is finite */
 	int64_t
-	    lease_age_ms; /* since the last renewal the writer may hold, as seen here */
-	int accepted_tli; /* pinned by the operator, 0 none */
-	int writer_tli;   /* timeline of the writer of this term, 0 unknown */
+	    lease_age_ms;   /* since the last renewal the writer may hold, as seen here */
+	int accepted_tli;   /* pinned by the operator, 0 none */
+	int writer_tli;     /* timeline of the writer of this term, 0 unknown */
+	uint64_t floor_lsn; /* on it: what standbys had confirmed when that was no longer
+			       asked of them, 0 nothing */
 	int nlineage;
 	struct fsm_lineage lineage[FSM_LINEAGE_MAX];
 	int64_t watch_age_ms; /* since this monitor watches without a pause */

@@ -176,18 +176,28 @@ grant_config(struct fsm_group *g, enum fsm_state goal, bool only_try)
 	return true;
 }
 
-/* What the writer has confirmed replaces everything before it. */
+/*
+ * What the writer has confirmed replaces everything before it. Where commits waited for a
+ * standby and do not any more, those that did are as safe as they were told to be.
+ */
 static void
 drop_configs(struct fsm_group *g)
 {
 	const struct fsm_node *w = fsm_node_peek(g, g->writer);
 	int keep = 0;
+	bool was_sync = false;
 
 	if (!w || !g->nconfigs)
 		return;
 	while (keep < g->nconfigs - 1 && (g->config[keep].gen < w->applied_gen ||
-					     !facts_guard(FSM_GUARD_CONFIG_CONFIRMED)))
+					     !facts_guard(FSM_GUARD_CONFIG_CONFIRMED))) {
+		was_sync |= g->config[keep].k > 0;
 		keep++;
+	}
+	if (keep > 0 && g->config[keep].k > 0)
+		g->floor_lsn = 0; /* who confirms has it all */
+	else if (was_sync && w->lsn > g->floor_lsn)
+		g->floor_lsn = w->lsn;
 	g->nconfigs -= keep;
 	memmove(g->config, g->config + keep, (size_t)g->nconfigs * sizeof g->config[0]);
 }
@@ -211,6 +221,15 @@ note_timeline(struct fsm_group *g, const struct fsm_node *n)
 		g->nlineage++;
 }
 
+/* Nothing was confirmed on it yet. */
+static void
+begin_timeline(struct fsm_group *g, int tli)
+{
+	if (tli)
+		g->writer_tli = tli;
+	g->floor_lsn = 0;
+}
+
 /* Timelines begin before they count: a candidate's may come to nothing, a lonely
  * standby's is told late. */
 static void
@@ -224,7 +243,7 @@ follow_timelines(struct fsm_group *g)
 	if (!w || !in(w->reported, RW) || !w->tli || w->tli == g->writer_tli)
 		return;
 	note_timeline(g, w);
-	g->writer_tli = w->tli;
+	begin_timeline(g, w->tli);
 }
 
 /* ---- effects ---- */
@@ -306,8 +325,7 @@ crown(struct work *w, int i)
 	g->op.revoked = false;
 	g->accepted_tli = 0;
 	note_timeline(g, n);
-	if (n->tli)
-		g->writer_tli = n->tli;
+	begin_timeline(g, n->tli);
 	enter_phase(g, PHASE_OPEN);
 	replace_configs(g, FSM_WAIT_PRIMARY);
 	w->crowned = true;
@@ -322,8 +340,7 @@ found(struct work *w, int i)
 	g->term++;
 	g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
 	g->accepted_tli = 0;
-	if (g->node[i].tli)
-		g->writer_tli = g->node[i].tli;
+	begin_timeline(g, g->node[i].tli);
 	replace_configs(g, FSM_SINGLE);
 	w->crowned = true;
 }

@@ -28,6 +28,7 @@ static const struct fsm_field group_fields[] = {
 	AT(fsm_group, I64, lease_age_ms)
 	AT(fsm_group, INT, accepted_tli)
 	AT(fsm_group, INT, writer_tli)
+	AT(fsm_group, LSN, floor_lsn)
 	AT(fsm_group, INT, nlineage)
 	AT(fsm_group, I64, watch_age_ms)
 	AT(fsm_group, INT, recent_failovers)

@@ -370,6 +370,7 @@ parse_group(struct store_group *s, const struct row *r)
 	g->writer = row_i64(r, "writer");
 	g->term = row_i64(r, "term");
 	g->writer_tli = row_int(r, "writer_tli");
+	g->floor_lsn = row_lsn(r, "floor_lsn");
 	g->dirty = row_bool(r, "dirty");
 	g->lease_gen = row_int(r, "lease_gen");
 	g->said = row_int(r, "said");
@@ -585,8 +586,9 @@ same_head(const struct store_group *s, const struct fsm_group *b)
 	const struct fsm_group *a = &s->g;
 
 	return a->writer == b->writer && a->term == b->term &&
-	       a->writer_tli == b->writer_tli && a->dirty == b->dirty &&
-	       a->lease_gen == b->lease_gen && a->said == b->said && a->nss == b->nss &&
+	       a->writer_tli == b->writer_tli && a->floor_lsn == b->floor_lsn &&
+	       a->dirty == b->dirty && a->lease_gen == b->lease_gen &&
+	       a->said == b->said && a->nss == b->nss &&
 	       a->accepted_tli == b->accepted_tli &&
 	       s->lease_ms == b->settings.lease_ms && same_op(&a->op, &b->op);
 }
@@ -627,7 +629,8 @@ store_differs(const struct store_group *before, const struct fsm_plan *plan)
 	" op_at = clock_timestamp() - $24::bigint * interval '1 ms'," \
 	" op_phase_at = clock_timestamp() - $25::bigint * interval '1 ms'," \
 	" failovers = case when $26 then (select array_agg(t) from unnest(failovers || now()) t" \
-	"  where t > now() - interval '5 min') else failovers end" \
+	"  where t > now() - interval '5 min') else failovers end," \
+	" floor_lsn = $27" \
 	" where formationid = $1 and groupid = $2"
 /* clang-format on */
 
@@ -674,6 +677,7 @@ write_head(struct db *d, const struct store_group *before, const struct fsm_grou
 	add_i64(&p, g->settings.lease_ms);
 	add_op(&p, &g->op);
 	add_bool(&p, automatic);
+	add_lsn(&p, g->floor_lsn);
 	return run(d, NULL, HEAD_SQL, &p, e);
 }
 

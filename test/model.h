@@ -76,7 +76,7 @@ struct m_lineage {
 
 /* The monitor's tables. */
 struct m_store {
-	uint8_t nss, writer, term, dirty, lease_gen, accepted_tli, writer_tli;
+	uint8_t nss, writer, term, dirty, lease_gen, accepted_tli, writer_tli, floor_lsn;
 	uint8_t opened_term; /* in which the writer changed last: the checker's note */
 	uint8_t nconfigs;
 	struct m_config config[M_CONFIGS];

@@ -339,6 +339,7 @@ m_snapshot(const struct m_world *w, const struct m_look *l, struct fsm_group *g)
 	g->lease_gen = m->lease_gen;
 	g->accepted_tli = m->accepted_tli;
 	g->writer_tli = m->writer_tli;
+	g->floor_lsn = lsn_out(m->floor_lsn);
 	g->watch_age_ms = MS_HOUR;
 	g->lease_age_ms = l->lease_over ? MS_HOUR : 0;
 	fsm_settings_default(&g->settings);
@@ -436,6 +437,7 @@ store_plan(const struct fsm_group *g, struct m_store *m)
 	m->lease_gen = (uint8_t)g->lease_gen;
 	m->accepted_tli = (uint8_t)g->accepted_tli;
 	m->writer_tli = (uint8_t)g->writer_tli;
+	m->floor_lsn = lsn_in(g->floor_lsn);
 	store_op(&g->op, &m->op);
 	store_configs(g, m);
 	store_lineage(g, m);

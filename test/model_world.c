@@ -58,6 +58,7 @@ rank_positions(struct m_world *w)
 	b.n = 0;
 	take(&b, &w->acked_lsn);
 	take(&b, &w->m.op.target);
+	take(&b, &w->m.floor_lsn);
 	for (int l = 0; l < M_LINES; l++)
 		take(&b, &w->line[l].fork);
 	for (int t = 0; t < M_TLIS; t++)

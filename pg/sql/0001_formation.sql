@@ -58,6 +58,7 @@ create table pgautofailover.nodegroup (
 	writer bigint not null default 0,
 	term bigint not null default 0,
 	writer_tli int not null default 0,
+	floor_lsn pg_lsn not null default '0/0',
 	op_kind text not null default 'none',
 	op_planned bool not null default false,
 	op_maintenance bool not null default false,
