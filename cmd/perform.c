@@ -17,6 +17,7 @@
 
 #define WAIT_MS INT64_C(60000)
 #define FOREVER_MS INT64_C(1000000000)
+#define ALONE_SECONDS "10" /* a new primary whose standbys do not come in that time */
 
 struct waiting {
 	const char *formation;
@@ -24,6 +25,7 @@ struct waiting {
 	int64_t node;       /* reaches ... */
 	const char *states; /* ... one of these, both reported and goal */
 	int64_t not_node;   /* or: any node but this one reaches it */
+	bool or_alone;      /* or writes without a standby, and none comes */
 	const char *what;   /* for the error when the time is over */
 };
 
@@ -109,6 +111,18 @@ show_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions 
 	return 0;
 }
 
+/* The old primary may be gone for good, and no other standby left: then the new one
+ * accepts writes, but never becomes `primary`. */
+static const char reached_sql[] =
+    "select nodename, goalstate = any(string_to_array($3, ' ')) as there "
+    "from pgautofailover.node join pgautofailover.nodegroup using (formationid, groupid) "
+    "where formationid = $1 and groupid = $2::int and reportedstate = goalstate "
+    "and (goalstate = any(string_to_array($3, ' ')) "
+    "or ($6::bool and nodeid = writer and goalstate = 'wait_primary' "
+    "and statechangetime < clock_timestamp() - interval '" ALONE_SECONDS " s')) "
+    "and ($4::bigint = 0 or nodeid = $4::bigint) and nodeid <> $5::bigint "
+    "order by there desc";
+
 static int
 is_reached(struct cmd_ctx *x, const struct waiting *w, bool *yes)
 {
@@ -118,15 +132,16 @@ is_reached(struct cmd_ctx *x, const struct waiting *w, bool *yes)
 	snprintf(group, sizeof group, "%d", w->group);
 	snprintf(node, sizeof node, "%lld", (long long)w->node);
 	snprintf(other, sizeof other, "%lld", (long long)w->not_node);
-	if (db_query(&x->monitor, &x->err, &r,
-		"select 1 from pgautofailover.node "
-		"where formationid = $1 and groupid = $2::int "
-		"and reportedstate = goalstate "
-		"and goalstate = any(string_to_array($3, ' ')) "
-		"and ($4::bigint = 0 or nodeid = $4::bigint) and nodeid <> $5::bigint",
-		w->formation, group, w->states, node, other, DB_END))
+	if (db_query(&x->monitor, &x->err, &r, reached_sql, w->formation, group,
+		w->states, node, other, w->or_alone ? "true" : "false", DB_END))
 		return -1;
 	*yes = r.count > 0;
+	if (r.count) {
+		struct row row = row_at(&r, 0);
+		if (!row_bool(&row, "there"))
+			log_warn("%s accepts writes; no standby has joined it yet",
+			    row_text(&row, "nodename"));
+	}
 	rows_drop(&r);
 	return 0;
 }
@@ -229,6 +244,7 @@ cmd_perform_failover(struct cmd_ctx *x)
 	say_warning(&o);
 	/* the new primary first, then the old one is a standby again */
 	w.states = w.not_node ? "primary" : w.states;
+	w.or_alone = true;
 	return wait_for(x, &w, &t, ms);
 }
 
@@ -268,6 +284,7 @@ cmd_perform_promotion(struct cmd_ctx *x)
 {
 	struct waiting w = { .formation = buf_peek(&x->formation),
 		.states = "primary single",
+		.or_alone = true,
 		.what = "the node is primary" };
 	struct store_outcome o;
 	struct transitions t;
