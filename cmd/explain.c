@@ -115,7 +115,8 @@ static const struct {
 	{ 501, "bring back the nodes it waits for, or give up what only they hold: "
 	       "perform failover --allow-data-loss" },
 	{ 503, "it goes on by itself when the lease is over or the old primary is seen "
-	       "stopped; sooner: stop its Postgres, or drop node --force if it is gone" },
+	       "stopped; sooner: stop its Postgres, drop node --force if it is gone, or "
+	       "perform failover --allow-data-loss if nobody can tell" },
 	{ 505, "bring either back; or drop node --force the one that is gone for good" },
 	{ 507, "bring it back; or let another node be promoted: "
 	       "set node candidate-priority" },
@@ -126,6 +127,9 @@ static const struct {
 	       "set formation number-sync-standbys; or drop node" },
 	{ 517, "bring back its standbys, or let commits wait for fewer: "
 	       "set formation number-sync-standbys; its log says what it tried" },
+	{ 519,
+	    "it ends by itself 5 minutes after the last failover; show events tells what "
+	    "the primaries died of" },
 };
 
 const char *

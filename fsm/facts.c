@@ -10,6 +10,7 @@
 #define CLOSED_MS                                                                        \
 	700 /* a closed session speaks after this: a keeper may be reconnecting */
 #define HOLD_MS 5000    /* a standby that was lost counts again after this */
+#define ALIVE_MS 2500   /* a standby that replied within this to the writer lives */
 #define LATE_MS 10000   /* a goal that is not reached after this is talked about */
 #define FAILS_MAX 3     /* attempts of a candidate before it is given up */
 #define FAILOVERS_MAX 2 /* automatic ones in 5 minutes, then silence must last longer */
@@ -126,6 +127,24 @@ ask_others(const struct fsm_group *g, const struct fsm_node *n, struct evidence 
 	}
 }
 
+/* The writer says that this standby streams, and has just heard from it. Not to be seen
+ * from the monitor is no reason then to give it up: it confirms commits. */
+static bool
+writer_hears(const struct fsm_group *g, const struct fsm_node *n, int64_t *wake)
+{
+	const struct fsm_node *w = fsm_node_peek(g, g->writer);
+
+	return w && w != n && !w->dead && facts_fresh(w) && n->attached &&
+	       n->ack_age_ms < FSM_NEVER &&
+	       !facts_due(wake, n->ack_age_ms + w->report_age_ms, ALIVE_MS + 1);
+}
+
+static bool
+is_patient(const struct fsm_group *g)
+{
+	return g->recent_failovers >= FAILOVERS_MAX;
+}
+
 /* The keeper is silent: witnesses that agree are believed soon, others late. */
 static enum fsm_verdict
 by_witnesses(const struct fsm_group *g, const struct fsm_node *n, int64_t *wake)
@@ -138,14 +157,13 @@ by_witnesses(const struct fsm_group *g, const struct fsm_node *n, int64_t *wake)
 	hear(&e, n->probe, n->probe_ok_age_ms);
 	if (n->id == g->writer)
 		ask_others(g, n, &e);
-	if (probe_alive || n->probe == FSM_WITNESS_NONE)
+	if (probe_alive || n->probe == FSM_WITNESS_NONE || writer_hears(g, n, wake))
 		return FSM_VERDICT_SUSPECT;
 	if (e.alive)
 		e.age_ms = smaller(n->report_age_ms, n->probe_ok_age_ms);
 	else if (!e.silent)
 		return FSM_VERDICT_DOWN;
-	if (e.alive || (n->id == g->writer && (!facts_class_sync(g) ||
-						  g->recent_failovers >= FAILOVERS_MAX)))
+	if (e.alive || (n->id == g->writer && (!facts_class_sync(g) || is_patient(g))))
 		limit = g->settings.unhealthy_timeout_ms;
 	if (facts_due(wake, smaller(e.age_ms, g->watch_age_ms), limit))
 		return FSM_VERDICT_DOWN;
@@ -297,12 +315,19 @@ config_member(const struct fsm_group *g, const struct fsm_config *c, int i)
 	return n && !n->dead && n->id != g->op.old_writer ? n : NULL;
 }
 
+/* A lease, as long as it may be in the eyes of who holds it. */
+static int64_t
+lease_limit(const struct fsm_group *g)
+{
+	return g->settings.lease_ms + g->settings.lease_ms / 100 +
+	       g->settings.lease_margin_ms;
+}
+
 static bool
 lease_over(const struct fsm_group *g, int64_t *wake)
 {
 	const struct fsm_node *o = fsm_node_peek(g, g->op.old_writer);
-	int64_t limit = g->settings.lease_ms + g->settings.lease_ms / 100 +
-			g->settings.lease_margin_ms;
+	int64_t limit = lease_limit(g);
 
 	if (!facts_guard(FSM_GUARD_LEASE_RUNS_OUT))
 		return true;
@@ -315,10 +340,46 @@ lease_over(const struct fsm_group *g, int64_t *wake)
 	return facts_due(wake, g->lease_age_ms, limit);
 }
 
+static bool
+is_silent(const struct fsm_group *g, const struct fsm_node *n, int64_t *wake)
+{
+	return !facts_fresh(n) && n->probe != FSM_WITNESS_OK &&
+	       n->probe != FSM_WITNESS_REJECT &&
+	       facts_due(wake, n->report_age_ms, lease_limit(g));
+}
+
+/*
+ * An operator who allows to lose writes vouches for the nodes that nobody can reach: a
+ * standby that has been silent for a whole lease counts as if it had promised, when the
+ * old writer has been silent as long and no standby hears it. By then an old writer that
+ * is alone has stopped by itself, and without a standby it completes nothing anyway.
+ * What is left is an old writer and standbys that live together where neither the
+ * monitor nor the candidate can see them: what they acknowledge is what the operator
+ * said may be lost. The permission is given for this one operation, in words, and
+ * recorded; a setting that never guards does not count as such a word. A writer that
+ * commits alone (class ASYNC) is not written off like this: its lease counts, or that
+ * it is removed by force.
+ */
+static bool
+may_write_off(const struct fsm_group *g, int64_t *wake)
+{
+	const struct fsm_node *o = fsm_node_peek(g, g->op.old_writer);
+
+	if (!g->op.allow_loss || !o || !is_silent(g, o, wake))
+		return false;
+	for (int i = 0; i < g->n; i++)
+		if (facts_fresh(&g->node[i]) && g->node[i].heard == FSM_WITNESS_OK &&
+		    g->node[i].heard_age_ms <= FRESH_MS)
+			return false;
+	return true;
+}
+
 /* With every promise given, can the old writer not complete a commit? */
 static bool
-promises_hold(const struct fsm_group *g)
+promises_hold(const struct fsm_group *g, int64_t *wake)
 {
+	bool write_off = may_write_off(g, wake);
+
 	if (!facts_guard(FSM_GUARD_PROMISE_COUNTS))
 		return true;
 	for (int i = first_config(g); i < g->nconfigs; i++) {
@@ -328,7 +389,9 @@ promises_hold(const struct fsm_group *g)
 		for (int m = 0; m < c->n; m++) {
 			const struct fsm_node *n = config_member(g, c, m);
 
-			loose += n && !facts_promised(g, n) && n->reported != FSM_DROPPED;
+			loose += n && !facts_promised(g, n) &&
+				 n->reported != FSM_DROPPED &&
+				 !(write_off && is_silent(g, n, wake));
 		}
 		if (loose >= c->k)
 			return false;
@@ -339,8 +402,8 @@ promises_hold(const struct fsm_group *g)
 static bool
 safe_to_open(const struct fsm_group *g, int64_t *wake)
 {
-	return facts_old_writer_stopped(g) || (facts_class_sync(g) && promises_hold(g)) ||
-	       lease_over(g, wake);
+	return facts_old_writer_stopped(g) ||
+	       (facts_class_sync(g) && promises_hold(g, wake)) || lease_over(g, wake);
 }
 
 bool
@@ -515,14 +578,19 @@ count_one(
 	bool elector = data && ok && n->priority > 0 && !(f & BIT(FACT_ASIDE)) &&
 		       in(n->reported, PROMOTABLE | FSM_BIT(CATCHINGUP));
 	bool follows = n->reported == FSM_CATCHINGUP && (f & BIT(FACT_STREAMING));
+	bool promotable;
 
 	c->quorum += n->quorum;
 	c->secondary += secondary;
 	c->quorum_secondary += secondary && n->quorum;
 	c->healthy_quorum_secondary += secondary && n->quorum && ok;
 	c->detached += secondary && n->quorum && (f & BIT(FACT_DETACHED));
-	c->promotable += n->priority > 0 && in(n->goal, PROMOTABLE);
-	c->nearly += n->priority > 0 && (in(n->goal, PROMOTABLE) || follows);
+	/* one that is down is not promoted before the writer has been told of its return
+	 */
+	promotable = n->priority > 0 && in(n->goal, PROMOTABLE) &&
+		     !((f & BIT(FACT_DOWN)) && g->op.kind == FSM_OP_NONE);
+	c->promotable += promotable;
+	c->nearly += promotable || (n->priority > 0 && follows);
 	c->successor += secondary && ok && wanted;
 	c->elector += elector;
 	c->alternative += elector && !(f & BIT(FACT_CANDIDATE));
@@ -561,6 +629,7 @@ of_operation(const struct fsm_group *g, struct facts *f)
 	    if_true(
 		(running || open) && facts_guard(FSM_GUARD_OP_IS_OBJECT), GROUP_BUSY) |
 	    if_true(op->kind == FSM_OP_SWITCH, GROUP_SWITCH) |
+	    if_true(running && op->planned, GROUP_PLANNED) |
 	    if_true(op->kind == FSM_OP_ELECT, GROUP_ELECT) |
 	    if_true(running && c, GROUP_CANDIDATE) | if_true(is_drained, GROUP_DRAINED) |
 	    if_true(running && ready, GROUP_READY) |
@@ -607,6 +676,11 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	const struct fsm_node *w = f->writer < 0 ? NULL : &g->node[f->writer];
 	bool sync = facts_class_sync(g);
 	bool finite = g->lease_gen % 2;
+	const struct fsm_request *r = &g->request;
+	bool override = w && r->outcome == FSM_OUTCOME_PENDING && r->allow_loss &&
+			(r->kind == FSM_REQ_FAILOVER || r->kind == FSM_REQ_PROMOTION) &&
+			!is_running(&g->op, g->writer) && c->elector &&
+			(f->node[f->writer] & BIT(FACT_DOWN));
 	bool revocable = sync || !w || (finite && w->lease_gen == g->lease_gen);
 
 	if (w)
@@ -620,6 +694,7 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	       if_true(g->nss == 0, GROUP_NSS0) |
 	       if_true(c->quorum_secondary && c->detached == c->quorum_secondary,
 		   GROUP_STALLED) |
+	       if_true(override, GROUP_OVERRIDE) | if_true(is_patient(g), GROUP_PATIENT) |
 	       if_true(g->dirty, GROUP_DIRTY) |
 	       if_true(w && f->desired != w->reported, GROUP_CHANGE) |
 	       if_true(w && f->desired != w->goal, GROUP_ASTRAY) |

@@ -119,6 +119,7 @@ struct fsm_node {
 	bool attached;       /* by the writer's word: its walsender streams */
 	int64_t
 	    detached_age_ms; /* since the writer last saw it attached; 0 while it is */
+	int64_t ack_age_ms;  /* ... since the writer last got a reply from it */
 	bool lost; /* it failed as a secondary: it must hold before it counts again */
 	enum fsm_witness heard; /* the writer, by a standby's keeper */
 	int64_t heard_age_ms;   /* since the writer last answered this keeper */
@@ -241,6 +242,7 @@ struct fsm_plan {
 	int nsteps;
 	struct fsm_step step[FSM_STEPS_MAX];
 	int64_t wake_in_ms; /* decide again by then, even if nothing happens */
+	bool failover;      /* the writer is being replaced, and nobody asked for it */
 };
 
 /* An edge: how a keeper gets from any state of a mask to a goal. */

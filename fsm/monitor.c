@@ -277,6 +277,7 @@ open_op(struct work *w, unsigned effects, int64_t candidate)
 		.preferred = asked && r->kind == FSM_REQ_PROMOTION ? r->node : 0,
 	};
 	enter_phase(g, PHASE_DRAIN);
+	w->plan->failover |= !asked && !g->op.planned && !g->op.writer_gone;
 }
 
 /* Another lease generation: its parity says whether the lease is finite. */
@@ -817,6 +818,7 @@ monitor_decide(const struct fsm_group *g, struct fsm_plan *plan)
 
 	plan->next = *g;
 	plan->nsteps = 0;
+	plan->failover = false;
 	drop_configs(w.g);
 	follow_timelines(w.g);
 	check_request(&w);

@@ -27,6 +27,9 @@
 /* clang-format off */
 #define W_SERVES { .reported = SERVING, .goal = SERVING, .need = N(OK) }
 /* ... or is coming back, and may need its standbys to complete that */
+/* ... or is to open as soon as it can: its configuration may ask for them at once */
+#define W_RULES { .reported = SERVING | LEAVING | B(DEMOTED) | B(PREPARE_MAINTENANCE) | \
+	B(STOP_REPLICATION), .goal = SERVING, .need = N(OK) }
 #define W_RUNS { .reported = SERVING | LEAVING | B(DEMOTED) | B(PREPARE_MAINTENANCE), \
 	.goal = SERVING, .need = N(OK) }
 
@@ -74,6 +77,12 @@ const struct fsm_rule fsm_rule_list[] = {
 	.need = G(REQ_SWITCH) | G(RUNNING),
 	.effects = DO_ALLOW | DO_ANSWER,
 	.why = "the failover in progress goes on with the permissions of this request" },
+{ 117, RULE_PREEMPT,
+	.need = G(OVERRIDE), .deny = G(RUNNING),
+	.x = { .goal = RW, .need = N(WRITER) | N(DOWN) },
+	.to = { .x = FSM_DRAINING },
+	.effects = DO_OPEN_ELECT | DO_ANSWER,
+	.why = "X is down, its successor is elected, whatever is lost" },
 
 { 121, RULE_PREEMPT | RULE_OPERATOR,
 	.need = G(REQ_ON),
@@ -398,7 +407,7 @@ const struct fsm_rule fsm_rule_list[] = {
 { 381, 0,
 	.deny = G(RUNNING),
 	.x = { .reported = B(REPORT_LSN) | B(JOIN_SECONDARY), .need = N(STABLE) | N(LEASED), .deny = N(WRITER) },
-	.w = W_RUNS,
+	.w = W_RULES,
 	.to = { .x = FSM_SECONDARY },
 	.why = "X follows the primary W" },
 { 383, 0,
@@ -509,7 +518,7 @@ const struct fsm_rule fsm_rule_list[] = {
 { 503, RULE_SAY,
 	.need = G(RUNNING), .deny = G(SAFE_TO_OPEN),
 	.c = { .reported = B(STOP_REPLICATION), .need = N(STABLE) },
-	.why = "C is promoted, but stays closed until W cannot write any more: W must come back, or be dropped by force" },
+	.why = "C is promoted, but stays closed until W cannot write any more: W must come back, be dropped by force, or be written off with --allow-data-loss" },
 { 505, RULE_SAY,
 	.need = G(RUNNING) | G(SWITCH),
 	.c = { .need = N(DOWN) },
@@ -539,6 +548,9 @@ const struct fsm_rule fsm_rule_list[] = {
 	.deny = G(RUNNING),
 	.x = { .goal = RW, .need = N(WRITER) | N(LATE) },
 	.why = "X has not become what it should be: too few standbys confirm its commits, or it fails" },
+{ 519, RULE_SAY | RULE_GROUP,
+	.need = G(PATIENT), .deny = G(RUNNING) | G(OPENED),
+	.why = "the primary was replaced again and again in the last minutes: silence must last longer now before it is" },
 { 0 }
 };
 /* clang-format on */
@@ -555,36 +567,36 @@ const struct fsm_refusal fsm_refusal_list[] = {
 { FSM_REQ_PROMOTION, .done = true, .sqlstate = "55000",
 	.x = { .reported = B(SINGLE) | B(PRIMARY), .need = N(WRITER) | N(STABLE) },
 	.text = "cannot perform promotion: node X is already a primary." },
-{ FSM_REQ_PROMOTION, .sqlstate = "55000",
+{ FSM_REQ_PROMOTION, .sqlstate = "55000", .deny = G(OVERRIDE),
 	.x = { .reported = NOT(B(SECONDARY) | B(REPORT_LSN)) },
 	.text = "cannot perform promotion: node X is neither secondary nor report_lsn" },
 { FSM_REQ_PROMOTION, .sqlstate = "55000",
 	.x = { .deny = N(STABLE) },
 	.text = "cannot perform promotion: node X is on its way to another state" },
-{ FSM_REQ_FAILOVER, .need = G(RUNNING) | G(SWITCH), .sqlstate = "XX000",
+{ FSM_REQ_FAILOVER, .need = G(RUNNING) | G(SWITCH) | G(PLANNED), .sqlstate = "XX000",
 	.text = "cannot fail over: primary node is not in a stable state" },
-{ FSM_REQ_FAILOVER, .need = G(OPENED), .sqlstate = "XX000",
+{ FSM_REQ_FAILOVER, .need = G(OPENED), .deny = G(OVERRIDE), .sqlstate = "XX000",
 	.text = "cannot fail over: primary node is not in a stable state" },
-{ FSM_REQ_PROMOTION, .need = G(OPENED), .sqlstate = "XX000",
+{ FSM_REQ_PROMOTION, .need = G(OPENED), .deny = G(OVERRIDE), .sqlstate = "XX000",
 	.text = "cannot fail over: primary node is not in a stable state" },
-{ FSM_REQ_FAILOVER, .deny = G(RUNNING), .sqlstate = "XX000",
+{ FSM_REQ_FAILOVER, .deny = G(RUNNING) | G(OVERRIDE), .sqlstate = "XX000",
 	.w = { .reported = NOT(B(PRIMARY)) },
 	.text = "couldn't find the primary node: W is in another state" },
-{ FSM_REQ_PROMOTION, .deny = G(RUNNING), .sqlstate = "XX000",
+{ FSM_REQ_PROMOTION, .deny = G(RUNNING) | G(OVERRIDE), .sqlstate = "XX000",
 	.w = { .reported = NOT(B(PRIMARY)) },
 	.text = "couldn't find the primary node: W is in another state" },
-{ FSM_REQ_FAILOVER, .deny = G(RUNNING), .sqlstate = "XX000",
+{ FSM_REQ_FAILOVER, .deny = G(RUNNING) | G(OVERRIDE), .sqlstate = "XX000",
 	.w = { .deny = N(STABLE) },
 	.text = "cannot fail over: primary node is not in a stable state" },
-{ FSM_REQ_PROMOTION, .deny = G(RUNNING), .sqlstate = "XX000",
+{ FSM_REQ_PROMOTION, .deny = G(RUNNING) | G(OVERRIDE), .sqlstate = "XX000",
 	.w = { .deny = N(STABLE) },
 	.text = "cannot fail over: primary node is not in a stable state" },
-{ FSM_REQ_FAILOVER, .deny = G(RUNNING) | G(SUCCESSOR), .sqlstate = "XX000",
+{ FSM_REQ_FAILOVER, .deny = G(RUNNING) | G(SUCCESSOR) | G(OVERRIDE), .sqlstate = "XX000",
 	.text = "cannot fail over: no healthy standby with a candidate priority above zero is in state \"secondary\", which prevents any node from being a failover candidate" },
 { FSM_REQ_PROMOTION, .need = G(TWO), .deny = G(RUNNING), .sqlstate = "XX000",
 	.x = { .deny = N(ELIGIBLE) },
 	.text = "cannot fail over: standby X has candidate priority set to zero" },
-{ FSM_REQ_PROMOTION, .deny = G(RUNNING), .sqlstate = "55000",
+{ FSM_REQ_PROMOTION, .deny = G(RUNNING) | G(OVERRIDE), .sqlstate = "55000",
 	.x = { .deny = N(OK) },
 	.text = "cannot perform promotion: node X is not healthy" },
 

@@ -113,6 +113,7 @@ static const struct fsm_field node_fields[] = {
 	AT(fsm_node, BOOL, streaming)
 	AT(fsm_node, BOOL, attached)
 	AT(fsm_node, I64, detached_age_ms)
+	AT(fsm_node, I64, ack_age_ms)
 	AT(fsm_node, BOOL, lost)
 	AT(fsm_node, WITNESS, heard)
 	AT(fsm_node, I64, heard_age_ms)

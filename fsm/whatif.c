@@ -90,6 +90,8 @@ pass(struct world *x, int64_t ms)
 		n->goal_age_ms = later(n->goal_age_ms, ms);
 		n->state_age_ms = later(n->state_age_ms, ms);
 		n->detached_age_ms = n->attached ? 0 : later(n->detached_age_ms, ms);
+		if (!alive || !n->attached)
+			n->ack_age_ms = later(n->ack_age_ms, ms);
 		if (n->pg == FSM_PG_DOWN)
 			n->pg_down_age_ms = later(n->pg_down_age_ms, ms);
 		if (n->heard != FSM_WITNESS_OK)

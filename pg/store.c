@@ -261,11 +261,11 @@ store_groups(struct db *d, struct rows *r, struct err *e)
 	" " AGE("n.reporttime") " as report_age," \
 	" case when n.pg_down_at is null then 0 else " AGE("n.pg_down_at") " end as down_age," \
 	" exists (select from pg_catalog.pg_stat_activity a where a.pid = n.session_pid) as session," \
-	" exists (select from pgautofailover.nodegroup g" \
+	" (select (p ->> 'age')::bigint from pgautofailover.nodegroup g" \
 	"  join pgautofailover.node w on w.nodeid = g.writer" \
 	"  cross join jsonb_array_elements(w.peers) p" \
 	"  where g.formationid = n.formationid and g.groupid = n.groupid and" \
-	"   (p ->> 'id')::bigint = n.nodeid) as attached" \
+	"   (p ->> 'id')::bigint = n.nodeid limit 1) as ack_age" \
 	" from pgautofailover.node n where n.formationid = $1 and n.groupid = $2 order by n.nodeid"
 /* clang-format on */
 
@@ -420,7 +420,8 @@ parse_reported(struct fsm_node *n, const struct row *r)
 	n->lease_gen = row_int(r, "lease_gen");
 	n->upstream_id = row_i64(r, "upstream_id");
 	n->streaming = row_bool(r, "streaming");
-	n->attached = row_bool(r, "attached");
+	n->attached = !row_null(r, "ack_age");
+	n->ack_age_ms = n->attached ? row_i64(r, "ack_age") : FSM_NEVER;
 	n->heard = parse_witness(row_text(r, "heard"));
 	n->heard_age_ms = row_i64(r, "heard_age");
 	n->fails = row_int(r, "fails");
@@ -656,13 +657,12 @@ add_op(struct params *p, const struct fsm_op *o)
 }
 
 static int
-write_head(struct db *d, const struct store_group *before, const struct fsm_group *g,
+write_head(struct db *d, const struct store_group *before, const struct fsm_plan *plan,
     struct err *e)
 {
 	const struct fsm_group *a = &before->g;
+	const struct fsm_group *g = &plan->next;
 	struct params p = { 0 };
-	bool automatic = a->op.kind == FSM_OP_NONE && g->op.kind == FSM_OP_ELECT &&
-			 g->request.kind == FSM_REQ_NONE;
 
 	if (same_head(before, g))
 		return 0;
@@ -676,7 +676,7 @@ write_head(struct db *d, const struct store_group *before, const struct fsm_grou
 	add_i64(&p, g->said);
 	add_i64(&p, g->settings.lease_ms);
 	add_op(&p, &g->op);
-	add_bool(&p, automatic);
+	add_bool(&p, plan->failover);
 	add_lsn(&p, g->floor_lsn);
 	return run(d, NULL, HEAD_SQL, &p, e);
 }
@@ -875,7 +875,7 @@ store_write(struct db *d, const struct store_group *before, const struct fsm_pla
 	const struct fsm_group *a = &before->g;
 	const struct fsm_group *b = &plan->next;
 
-	if (write_head(d, before, b, e) || write_rest(d, a, b, e) ||
+	if (write_head(d, before, plan, e) || write_rest(d, a, b, e) ||
 	    write_configs(d, a, b, e) || write_nodes(d, a, plan, e) ||
 	    write_outcome(d, &b->request, e) || tell(d, before, b, e) ||
 	    db_run(d, e, "commit", DB_END)) {

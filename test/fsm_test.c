@@ -312,6 +312,18 @@ ask(enum fsm_request_kind kind, int64_t id)
 }
 
 static void
+refused(const char *sqlstate, const char *what)
+{
+	decide();
+	if (!OK(p.next.request.outcome == FSM_OUTCOME_REFUSED &&
+		    strcmp(p.next.request.sqlstate, sqlstate) == 0 &&
+		    p.next.request.text[0],
+		"refused: %s", what))
+		tap_note("%d %s %s", p.next.request.outcome, p.next.request.sqlstate,
+		    p.next.request.text);
+}
+
+static void
 story_is(const char *want, const char *what)
 {
 	IS_STR(story, want, what);
@@ -1211,7 +1223,8 @@ test_three(void)
 	story_is(
 	    "n2 draining\nn1 report_lsn\nn3 report_lsn\nn3 prepare_promotion\n"
 	    "n2 demote_timeout\nn3 stop_replication\nn1 join_secondary\nn2 demoted\n"
-	    "n3 wait_primary\nn1 secondary\nn2 catchingup\nn2 secondary\nn3 primary\n",
+	    "n3 wait_primary\nn1 secondary\nn2 catchingup\nn3 primary\nn2 secondary\n"
+	    "n3 apply_settings\nn3 primary\n",
 	    "promotion of a chosen node");
 	ask(FSM_REQ_MAINTENANCE_ON, 3);
 	settle();
@@ -1240,7 +1253,7 @@ test_three_blocked(void)
 	g.request.allow_loss = true;
 	settle();
 	story_is("n2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n",
-	    "allowed to lose, but never to have two writers");
+	    "allowed to lose, but two that are not long silent may write together");
 	heal(3);
 	settle();
 	story_is("n3 join_secondary\nn2 wait_primary\nn3 secondary\nn2 primary\n",
@@ -1258,6 +1271,176 @@ test_three_blocked(void)
 	g.op.phase_age_ms = 10000;
 	settle();
 	story_is("n1 primary\nn2 secondary\n", "then it goes on");
+}
+
+/* Writer and one standby of three are gone for longer than any lease. */
+static void
+test_written_off(void)
+{
+	const struct {
+		bool allowed, standby_probed, writer_heard, writer_probed, async;
+		bool opens;
+		const char *what;
+	} list[] = {
+		{ true, false, false, false, false, true,
+		    "the operator's word opens when both are silent for a lease" },
+		{ false, false, false, false, false, false,
+		    "not without it, whatever the guard is set to" },
+		{ true, true, false, false, false, false,
+		    "not while the other standby answers" },
+		{ true, false, true, false, false, false,
+		    "not while a standby hears the old writer" },
+		{ true, false, false, true, false, false,
+		    "not while the old writer answers" },
+		{ true, false, false, false, true, false,
+		    "not when it commits alone, without a lease that ends" },
+	};
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+		operation(3, 1);
+		vote(2, 1, 1000);
+		g.op.allow_loss = list[i].allowed;
+		g.settings.guard_data_loss = list[i].allowed;
+		kill_host(3);
+		kill_host(1);
+		node(1)->report_age_ms = node(3)->report_age_ms = 20500;
+		OK(!facts_safe_to_open(&g), "shorter than a lease: %s", list[i].what);
+		node(1)->report_age_ms = node(3)->report_age_ms = 20600;
+		if (list[i].standby_probed)
+			node(3)->probe = FSM_WITNESS_OK;
+		if (list[i].writer_probed)
+			node(1)->probe = FSM_WITNESS_REJECT;
+		if (list[i].writer_heard) {
+			node(2)->heard = FSM_WITNESS_OK;
+			node(2)->heard_age_ms = 100;
+		}
+		if (list[i].async)
+			g.config[0].k = 0;
+		OK(facts_safe_to_open(&g) == list[i].opens, "%s", list[i].what);
+	}
+
+	group_of(3, 1);
+	kill_host(3);
+	settle();
+	kill_host(1);
+	settle();
+	ask(FSM_REQ_FAILOVER, 0);
+	g.request.allow_loss = true;
+	settle();
+	node(1)->report_age_ms = node(3)->report_age_ms = 20600;
+	story[0] = '\0';
+	settle();
+	story_is("n2 wait_primary\n", "the election goes on to its end");
+	heal(3);
+	heal(1);
+	settle();
+	OK(g.writer == 2 && node(2)->reported == FSM_PRIMARY &&
+		node(1)->reported == FSM_SECONDARY && node(3)->reported == FSM_SECONDARY,
+	    "who returns joins it");
+}
+
+/* Somebody asks for a failover when the primary is dead already. */
+static void
+test_asked_when_dead(void)
+{
+	group_of(2, 0);
+	kill_host(1);
+	decide();
+	OK(g.op.kind == FSM_OP_SWITCH, "a failover is in progress");
+	ask(FSM_REQ_FAILOVER, 0);
+	decide();
+	IS_INT(p.next.request.outcome, FSM_OUTCOME_DONE,
+	    "one that is asked for is that one");
+	settle();
+	OK(g.writer == 2 && node(2)->reported == FSM_WAIT_PRIMARY, "which ends well");
+
+	group_of(2, 0);
+	kill_host(2);
+	settle();
+	kill_host(1);
+	heal(2);
+	settle();
+	OK(g.op.kind == FSM_OP_NONE && node(2)->goal == FSM_CATCHINGUP,
+	    "the primary went on alone and died: n2 lacks what it did");
+	ask(FSM_REQ_FAILOVER, 0);
+	refused("XX000", "a failover that may lose");
+	ask(FSM_REQ_FAILOVER, 0);
+	g.request.allow_loss = true;
+	settle();
+	story_is("n1 draining\nn2 report_lsn\nn2 prepare_promotion\nn1 demote_timeout\n"
+		 "n2 stop_replication\n",
+	    "unless it is allowed to");
+	OK(g.said == 503, "the dead one may write: it must be dropped by force");
+	ask(FSM_REQ_REMOVE, 1);
+	g.request.force = true;
+	settle();
+	OK(g.writer == 2 && node(2)->pg == RW && g.op.kind == FSM_OP_NONE,
+	    "which opens the other");
+}
+
+/* The monitor does not see a standby; does the writer? */
+static void
+test_writer_hears(void)
+{
+	const struct {
+		int64_t report_age, ack_age, writer_age;
+		bool attached;
+		enum fsm_verdict want;
+		const char *what;
+	} list[] = {
+		{ 9000, 100, 100, true, SUSP,
+		    "the writer hears from it: it confirms commits" },
+		{ 9000, 2300, 200, true, SUSP, "... just now" },
+		{ 9000, 2400, 200, true, DEAD, "... not any more" },
+		{ 9000, 100, 1600, true, DEAD, "the writer's word is old" },
+		{ 9000, 100, 100, false, DEAD, "it does not stream" },
+		{ 9000, FSM_NEVER, 100, true, DEAD, "nobody knows when" },
+	};
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+		struct fsm_node *n;
+
+		group_of(2, 0);
+		n = node(2);
+		n->report_age_ms = n->probe_ok_age_ms = list[i].report_age;
+		n->probe = SIL;
+		n->attached = list[i].attached;
+		n->ack_age_ms = list[i].ack_age;
+		node(1)->report_age_ms = list[i].writer_age;
+		IS_INT(facts_verdict(&g, n), list[i].want, list[i].what);
+		monitor_decide(&g, &p);
+		OK(list[i].want == DEAD || p.wake_in_ms <= 2501 - list[i].ack_age,
+		    "... and that is looked into again in time");
+	}
+}
+
+/* Automatic failovers are counted, whatever their kind; the others are not. */
+static void
+test_back_off(void)
+{
+	for (int n = 2; n <= 3; n++) {
+		group_of(n, 0);
+		ask(FSM_REQ_FAILOVER, 0);
+		decide();
+		OK(g.op.kind != FSM_OP_NONE && !p.failover,
+		    "a switchover of %d nodes does not count", n);
+		group_of(n, 0);
+		kill_host(1);
+		decide();
+		OK(g.op.kind != FSM_OP_NONE && p.failover,
+		    "a failover of %d nodes counts", n);
+		decide();
+		OK(!p.failover, "once");
+		g.recent_failovers = 2;
+		settle();
+		heal(1);
+		settle();
+		IS_INT(g.said, 519, "the second: it is told that the next one waits");
+	}
+	group_of(2, 0);
+	ask(FSM_REQ_REMOVE, 1);
+	decide();
+	OK(!p.failover, "nor does a removal");
 }
 
 static void
@@ -1579,18 +1762,6 @@ test_anything(void)
 /* ---- requests ---- */
 
 static void
-refused(const char *sqlstate, const char *what)
-{
-	decide();
-	if (!OK(p.next.request.outcome == FSM_OUTCOME_REFUSED &&
-		    strcmp(p.next.request.sqlstate, sqlstate) == 0 &&
-		    p.next.request.text[0],
-		"refused: %s", what))
-		tap_note("%d %s %s", p.next.request.outcome, p.next.request.sqlstate,
-		    p.next.request.text);
-}
-
-static void
 test_refusals(void)
 {
 	world(0);
@@ -1684,6 +1855,10 @@ main(void)
 	test_candidate_dies();
 	test_three();
 	test_three_blocked();
+	test_written_off();
+	test_asked_when_dead();
+	test_writer_hears();
+	test_back_off();
 	test_fast_forward();
 	test_winner_dies();
 	test_unconfirmed_winner();

@@ -267,6 +267,16 @@ hear_writer(const struct m_world *w, int i, const struct m_look *l, struct fsm_n
 	n->heard_age_ms = level_ms[level];
 }
 
+/* The writer's walsender hears from this node. */
+static bool
+writer_hears(const struct m_world *w, int i, const struct m_look *l)
+{
+	int p = w->m.writer - 1;
+
+	return p >= 0 && p != i && w->h[i].up && w->h[i].pg != M_PG_DOWN &&
+	       m_linked(w, i, p) && !(l->falsely >> i & 1);
+}
+
 static void
 see_node(const struct m_world *w, int i, const struct m_look *l, struct fsm_node *n)
 {
@@ -277,6 +287,7 @@ see_node(const struct m_world *w, int i, const struct m_look *l, struct fsm_node
 	hear_writer(w, i, l, n);
 	n->goal_age_ms = n->state_age_ms = timer;
 	n->detached_age_ms = n->attached ? 0 : timer;
+	n->ack_age_ms = writer_hears(w, i, l) ? 0 : FSM_NEVER;
 	if (n->pg == FSM_PG_DOWN || n->pg == FSM_PG_UNKNOWN)
 		n->pg_down_age_ms = level_ms[l->level[i]];
 }

@@ -72,6 +72,7 @@ struct sim_host {
 	int64_t resend_at;
 	uint64_t ack[SIM_HOSTS]; /* the writer's view of its walsenders */
 	bool walsender[SIM_HOSTS];
+	int64_t replied_at[SIM_HOSTS];
 	int crashes;
 	int64_t crash_at;
 	/* keeper process */
@@ -113,6 +114,7 @@ struct sim_message {
 	int64_t sent;
 	struct fsm_node report; /* the reported half of it */
 	int64_t attached;       /* bits of hosts, of a writer */
+	int64_t ack_age_ms[SIM_HOSTS];
 	enum fsm_state goal;
 	int64_t goal_seq, term, upstream;
 	bool planned;
@@ -125,6 +127,7 @@ struct sim_message {
 struct sim_evidence { /* what the monitor process knows of one node, in memory */
 	int64_t report_at;
 	int64_t goal_at, state_at, down_at, attached_at;
+	int64_t ack_age_ms;
 	enum fsm_witness probe;
 	int64_t probe_ok_at, probe_next;
 	int probe_failed;

@@ -301,6 +301,8 @@ report(struct sim *s, int h)
 		return;
 	m->sent = s->now;
 	m->attached = attached;
+	for (int i = 0; i < s->nhosts; i++)
+		m->ack_age_ms[i] = s->now - x->replied_at[i];
 	struct fsm_node *n = &m->report;
 	memset(n, 0, sizeof *n);
 	n->id = x->k.node_id;

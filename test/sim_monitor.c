@@ -84,6 +84,8 @@ store_report(struct sim *s, const struct sim_message *m, struct fsm_node *n)
 				o->attached = (m->attached >> i) & 1;
 				if (o->attached)
 					s->seen[i].attached_at = s->now;
+				s->seen[i].ack_age_ms =
+				    o->attached ? m->ack_age_ms[i] : FSM_NEVER;
 			}
 		}
 		s->lease_seen_at = s->now;
@@ -170,6 +172,7 @@ snapshot(const struct sim *s, struct fsm_group *g)
 		n->report_age_ms = age(s, e->report_at);
 		n->heard_age_ms = s->now - n->heard_age_ms;
 		n->detached_age_ms = n->attached ? 0 : s->now - e->attached_at;
+		n->ack_age_ms = e->ack_age_ms;
 		n->probe = e->probe;
 		n->probe_failed = e->probe_failed;
 		n->probe_ok_age_ms = e->probe_ok_at ? age(s, e->probe_ok_at) : FSM_NEVER;

@@ -203,6 +203,7 @@ try_attach(struct sim *s, int h)
 	x->stream_incarnation = up->incarnation;
 	x->stream_heard_at = s->now;
 	up->walsender[h] = true;
+	up->replied_at[h] = s->now;
 	up->ack[h] = 0;
 	struct sim_message *m = sim_send(s, MSG_WAL, u, h);
 	if (m) {
@@ -283,7 +284,7 @@ simpg_step(struct sim *s, int h)
 		else if (!sim_linked(s, h, u) && s->now - x->stream_heard_at > 5000)
 			simpg_detach(s, h);
 		else if (sim_linked(s, h, u)) {
-			x->stream_heard_at = s->now;
+			x->stream_heard_at = s->host[u].replied_at[h] = s->now;
 			send_again(s, h, u);
 		}
 	}
