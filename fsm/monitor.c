@@ -127,6 +127,11 @@ wanted_config(const struct fsm_group *g, enum fsm_state goal, bool new_writer,
 	for (int i = 0; new_writer && i < g->n; i++)
 		promised += g->node[i].quorum && g->node[i].id != g->writer &&
 			    facts_member(&g->node[i]) && facts_promised(g, &g->node[i]);
+	/* who accepts a loss wants to write now, and not when standbys are back */
+	if (new_writer && g->op.allow_loss && promised < g->nss)
+		return;
+	if (!new_writer && goal == FSM_WAIT_PRIMARY && last && last->k == 0)
+		return;
 	for (int i = 0; i < g->n; i++) {
 		const struct fsm_node *n = &g->node[i];
 		bool counts =
@@ -684,6 +689,11 @@ fire(struct work *w, const struct fsm_rule *r, const struct cast *a)
 		add_step(w, r, a, a->x);
 	if (r->effects & (DO_CHOOSE | DO_FOUND) && w->f.elect.loss)
 		record_loss(w, r, a);
+	if (r->effects & DO_CROWN && w->g->nss > 0 && w->g->config[0].k == 0)
+		tell(w, a,
+		    "X commits alone until standbys are back, whatever "
+		    "number_sync_standbys says, as allowed",
+		    add_step(w, r, a, a->x)->text);
 	if (!(r->effects & (DO_CROWN | DO_FOUND)))
 		do_settings(w, r, a);
 }

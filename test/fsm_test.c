@@ -1331,12 +1331,14 @@ test_written_off(void)
 	story[0] = '\0';
 	settle();
 	story_is("n2 wait_primary\n", "the election goes on to its end");
+	OK(g.nss == 1 && g.config[g.nconfigs - 1].k == 0, "and n2 commits alone");
 	heal(3);
 	heal(1);
 	settle();
 	OK(g.writer == 2 && node(2)->reported == FSM_PRIMARY &&
 		node(1)->reported == FSM_SECONDARY && node(3)->reported == FSM_SECONDARY,
 	    "who returns joins it");
+	OK(g.config[g.nconfigs - 1].k == 1, "commits wait for one of them again");
 }
 
 /* Somebody asks for a failover when the primary is dead already. */
