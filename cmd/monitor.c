@@ -173,6 +173,9 @@ monitor_home_make(struct monitor_home *h, struct err *e)
 		return -1;
 	if (conf_main(&h->host, e) < 0)
 		return -1;
+	/* rules for encrypted connections count when there are such */
+	if (state == SETUP_RUNNING && host_reload(&h->host, e))
+		return -1;
 	return hba_monitor(&h->host, e) < 0 ? -1 : 0;
 }
 
@@ -297,9 +300,7 @@ monitor_home_reload(struct monitor_home *h, struct err *e)
 	config_drop(&fresh);
 	if (rc < 0 || !h->embedded)
 		return rc < 0 ? -1 : 0;
-	if (monitor_home_make(h, e) || postmaster_hup(&h->host, e))
-		return -1;
-	return fill_embedded(h, e);
+	return monitor_home_make(h, e) || fill_embedded(h, e) ? -1 : 0;
 }
 
 /* clang-format off */

@@ -392,7 +392,7 @@ chore_ended(void *arg, pid_t pid, int status)
 	n->chore.began = n->loop.now;
 	if (status != 0)
 		n->chore_due = true;
-	else
+	else if (!n->chore_due) /* nothing was asked for since it began */
 		n->chore_settings = n->chore_checkpoint = false;
 }
 

@@ -121,8 +121,8 @@ has_certificates(const struct cmd_args *a)
 	return a->ssl_ca_file || a->ssl_crl_file || a->server_cert || a->server_key;
 }
 
-static int
-encryption(struct cmd_ctx *x)
+int
+settings_ssl(struct cmd_ctx *x)
 {
 	const struct cmd_args *a = &x->args;
 	bool own = has_certificates(a);
@@ -228,7 +228,7 @@ settings_access(struct cmd_ctx *x)
 {
 	const struct config *c = &x->config;
 
-	if (from_environment(x) || authentication(x) || encryption(x))
+	if (from_environment(x) || authentication(x) || settings_ssl(x))
 		return -1;
 	if (str_eq(c->auth_method, "cert") && (!c->ssl_active || str_empty(c->ca_file)))
 		return err_set(&x->err, ERR_USAGE,

@@ -13,6 +13,9 @@ struct cmd_ctx;
  */
 int settings_access(struct cmd_ctx *) __attribute__((warn_unused_result));
 
+/* The second half of it alone, for a service that is there. */
+int settings_ssl(struct cmd_ctx *) __attribute__((warn_unused_result));
+
 /* --pgctl, --pgport (else PGPORT), --listen, --hostname. */
 int settings_common(struct cmd_ctx *) __attribute__((warn_unused_result));
 

@@ -133,6 +133,8 @@ const struct cmd cmd_table[] = {
 
 { "enable maintenance", cmd_enable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "put this node aside for maintenance", "pgdata allow-failover" },
 { "disable maintenance", cmd_disable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "bring this node back from maintenance", "pgdata" },
+{ "enable ssl", cmd_enable_ssl, CMD_PGDATA | CMD_CONFIG, "encrypt the connections of what runs already", "pgdata" SSL },
+{ "disable ssl", cmd_disable_ssl, CMD_PGDATA | CMD_CONFIG, "do without encryption again", "pgdata" },
 
 { "get node candidate-priority", cmd_get_node_priority, CMD_MONITOR, "who is promoted first", REMOTE " name json" },
 { "get node replication-quorum", cmd_get_node_quorum, CMD_MONITOR, "whether commits wait for a node", REMOTE " name json" },

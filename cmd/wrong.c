@@ -104,8 +104,8 @@ enough(const struct cmd_line *l, int n)
 /* clang-format off */
 static const char *const missing[] = { "create coordinator", "create worker",
 	"create formation", "drop formation", "show systemd",
-	"enable secondary", "enable ssl", "enable monitor", "disable secondary",
-	"disable ssl", "disable monitor", "get node region", "set node region",
+	"enable secondary", "enable monitor", "disable secondary",
+	"disable monitor", "get node region", "set node region",
 	"set node metadata", "activate", "inspect", "manual",
 	"internal", "do", "node init", "node apply", "node start", "node show",
 	"node check", "watch" };

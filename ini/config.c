@@ -481,6 +481,10 @@ config_check(const struct config *c, struct err *e)
 	if (str_empty(c->cert_file) != str_empty(c->key_file))
 		return err_set(
 		    e, ERR_CONFIG, "ssl.cert_file and ssl.key_file need each other");
+	if (str_eq(c->auth_method, "cert") && !c->ssl_active)
+		return err_set(e, ERR_CONFIG,
+		    "postgresql.auth_method cert needs ssl.active: certificates are only "
+		    "shown on encrypted connections");
 	return 0;
 }
 
