@@ -265,12 +265,27 @@ const struct fsm_rule fsm_rule_list[] = {
 	.to = { .x = RULE_DESIRED },
 	.effects = DO_CLOSE | DO_TERM,
 	.why = "nobody can be elected, and X has stopped in good order: it goes on" },
-
+{ 326, RULE_PREEMPT,
+	GUARDS(GIVE_UP_CANDIDATE),
+	.need = G(RUNNING) | G(SWITCH),
+	.w = { .reported = LEAVING | B(DEMOTED), .goal = RW, .need = N(FRESH) | N(STOPPED) },
+	.c = { .need = N(SPENT), .deny = N(WRITER) },
+	.x = { .need = N(CANDIDATE) },
+	.to = { .w = RULE_DESIRED, .c = FSM_CATCHINGUP },
+	.effects = DO_CLOSE | DO_TERM,
+	.why = "C cannot take over, and W had stopped by itself: W goes on" },
 { 327, RULE_PREEMPT,
 	.need = G(RUNNING) | G(ELECT), .deny = G(CANDIDATE),
 	.x = { .reported = RW, .goal = RW, .need = N(WRITER) | N(STABLE) | N(OK) },
 	.effects = DO_CLOSE | DO_TERM,
 	.why = "X is back before anybody was elected: it goes on" },
+{ 328, RULE_PREEMPT,
+	GUARDS(GIVE_UP_CANDIDATE),
+	.need = G(RUNNING) | G(SWITCH), .deny = G(WRITER),
+	.x = { .need = N(CANDIDATE) | N(SPENT) },
+	.to = { .x = FSM_REPORT_LSN },
+	.effects = DO_CLOSE | DO_TERM,
+	.why = "X cannot take over from a primary that was removed: one is elected" },
 
 /* ---- the election ---- */
 

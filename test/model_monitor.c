@@ -532,31 +532,6 @@ same_goals(const struct fsm_group *a, const struct fsm_group *b)
 	return a->term == b->term && a->writer == b->writer && a->op.kind == b->op.kind;
 }
 
-/* Deciding again on the same changes nothing. */
-static void
-check_fixpoint(const struct fsm_plan *p)
-{
-	static struct fsm_plan again;
-	static struct fsm_group g;
-
-	g = p->next;
-	for (int i = g.n - 1; i >= 0; i--)
-		if (g.node[i].dead) {
-			memmove(&g.node[i], &g.node[i + 1],
-			    (size_t)(g.n - i - 1) * sizeof *g.node);
-			g.n--;
-		}
-	memset(&g.request, 0, sizeof g.request);
-	monitor_decide(&g, &again);
-	if (!same_goals(&g, &again.next)) {
-		for (int i = 0; i < again.nsteps; i++)
-			m_break("NOFLAP", "decided again, rule %d moves node %d to %s",
-			    again.step[i].rule, (int)again.step[i].node,
-			    fsm_state_name(again.step[i].to));
-		m_break("NOFLAP", "decided again, something else comes out");
-	}
-}
-
 static void
 note_permission(struct m_world *w, const struct fsm_plan *p)
 {
@@ -601,6 +576,31 @@ call_decide(const struct fsm_group *g, struct fsm_plan *p)
 	p->next = *g;
 	p->nsteps = 0;
 	m_break("NOFLAP", "an assertion of monitor_decide() failed");
+}
+
+/* Deciding again on the same changes nothing. */
+static void
+check_fixpoint(const struct fsm_plan *p)
+{
+	static struct fsm_plan again;
+	static struct fsm_group g;
+
+	g = p->next;
+	for (int i = g.n - 1; i >= 0; i--)
+		if (g.node[i].dead) {
+			memmove(&g.node[i], &g.node[i + 1],
+			    (size_t)(g.n - i - 1) * sizeof *g.node);
+			g.n--;
+		}
+	memset(&g.request, 0, sizeof g.request);
+	call_decide(&g, &again);
+	if (!same_goals(&g, &again.next)) {
+		for (int i = 0; i < again.nsteps; i++)
+			m_break("NOFLAP", "decided again, rule %d moves node %d to %s",
+			    again.step[i].rule, (int)again.step[i].node,
+			    fsm_state_name(again.step[i].to));
+		m_break("NOFLAP", "decided again, something else comes out");
+	}
 }
 
 static bool
