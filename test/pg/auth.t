@@ -122,9 +122,9 @@ ok "it streams again" within 30 eval '[ "$(sql 1 "select count(*) from pg_stat_r
 ok "and after a switchover" perform switchover
 ok "with the new password" wait_pair 2 1
 
-# a third one, by a copy
-ok "a new node knows the new password" strict_node_up 3 --monitor-password "$health_secret" \
-	--replication-password "$new_secret"
+# a third one, by a copy, and told by a password file only
+printf '127.0.0.1:*:*:pgautofailover_replicator:%s\n' "$(pgpass "$new_secret")" >>"$root/pgpass"
+ok "a new node has the new password from a file" strict_node_up 3 --monitor-password "$health_secret"
 ok "three of them" wait_settled 3 60
 
 # where the secrets are
