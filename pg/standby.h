@@ -48,6 +48,18 @@ int standby_identify(const struct host *, const struct conf_upstream *,
  */
 bool standby_same_history(const char *text, const struct standby_source *);
 
+/* Column x of the first row that the source answers. */
+int standby_source_text(const struct host *, const struct conf_upstream *,
+    const char *sql, struct buf *, struct err *) __attribute__((warn_unused_result));
+
+/*
+ * Two nodes that were promoted at the same place have the same timeline and the same
+ * history: only the WAL itself tells that they went on differently. False as well when it
+ * cannot be told any more.
+ */
+bool standby_is_fork(const struct host *, const struct conf_upstream *,
+    const struct standby_source *, const struct host_position *);
+
 /* Make our slot there when it is missing: nothing streams without. */
 int standby_source_slot(const struct host *, const struct conf_upstream *, struct err *)
     __attribute__((warn_unused_result));

@@ -250,6 +250,12 @@ compare(const struct ladder *l, const struct host_position *p)
 	if (way != STANDBY_COPY && p->tli > 1 && file_read(path, &text, NULL) == 0 &&
 	    !standby_same_history(buf_peek(&text), &l->source))
 		way = p->tli == l->source.tli ? STANDBY_COPY : STANDBY_REWIND;
+	else if (way == STANDBY_FOLLOW &&
+		 standby_is_fork(l->h, &l->j->upstream, &l->source, p)) {
+		log_info("timeline %d of %s:%d is another one than ours", p->tli,
+		    l->j->upstream.host, l->j->upstream.port);
+		way = STANDBY_COPY; /* pg_rewind goes by the numbers */
+	}
 	buf_drop(&text);
 	free(path);
 	return way;

@@ -173,6 +173,27 @@ ask_one(const struct host *h, const struct conf_upstream *up, const char *sql, i
 }
 
 int
+standby_source_text(const struct host *h, const struct conf_upstream *up, const char *sql,
+    struct buf *x, struct err *e)
+{
+	struct db d = { 0 };
+	struct rows r = { 0 };
+	int rc;
+
+	if (open_source(h, up, &d, e))
+		return -1;
+	rc = db_simple(&d, &r, sql, e);
+	if (rc == 0 && r.count > 0) {
+		struct row row = row_at(&r, 0);
+
+		buf_str(x, row_text(&row, "x"));
+	}
+	rows_drop(&r);
+	db_close(&d);
+	return rc;
+}
+
+int
 standby_source_slot(const struct host *h, const struct conf_upstream *up, struct err *e)
 {
 	char sql[512];
