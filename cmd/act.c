@@ -11,6 +11,7 @@
 
 #include "ini/buf.h"
 #include "ini/file.h"
+#include "ini/log.h"
 #include "ini/mem.h"
 #include "pg/conf.h"
 #include "pg/hba.h"
@@ -373,6 +374,40 @@ act_stop(struct act_job *job, struct act_message *done, struct err *e)
 	return 0;
 }
 
+/* Let go of whoever feeds us, for certain, and promise it. */
+static int
+let_go(struct act_job *job, struct err *e)
+{
+	struct host_position at;
+	bool runs = is_running(job);
+
+	if (runs && (host_position(job->host, &at, e) == -1))
+		return -1;
+	if (runs && !at.recovery) {
+		/* a promotion that was given up: it goes on as a standby */
+		if (guard(job, e) == -1 || stop(job, POSTMASTER_FAST, STOP_MS, e) == -1)
+			return -1;
+		runs = false;
+	}
+	if (runs ? standby_detach(job->host, &at, e) == -1
+		 : standby_start_alone(job->host, &at, e) == -1)
+		return -1;
+	return promise(job, &at, e);
+}
+
+/* What a standby holds is its word in an election that it leaves. It stops anyway. */
+static int
+act_drop(struct act_job *job, struct act_message *done, struct err *e)
+{
+	struct host_position at;
+	struct err no = { 0 };
+
+	if (is_running(job) && host_position(job->host, &at, &no) == 0 && at.recovery &&
+	    let_go(job, &no) == -1)
+		log_err(LOG_LEVEL_WARN, &no);
+	return act_stop(job, done, e);
+}
+
 static int
 act_fence(struct act_job *job, struct act_message *done, struct err *e)
 {
@@ -413,27 +448,6 @@ act_follow(struct act_job *job, struct act_message *done, struct err *e)
 	if (hba_is_closed(job->host) && hba_open(job->host, e) == -1)
 		return -1;
 	return note_cluster(job, done, e);
-}
-
-/* Let go of whoever feeds us, for certain, and promise it. */
-static int
-let_go(struct act_job *job, struct err *e)
-{
-	struct host_position at;
-	bool runs = is_running(job);
-
-	if (runs && (host_position(job->host, &at, e) == -1))
-		return -1;
-	if (runs && !at.recovery) {
-		/* a promotion that was given up: it goes on as a standby */
-		if (guard(job, e) == -1 || stop(job, POSTMASTER_FAST, STOP_MS, e) == -1)
-			return -1;
-		runs = false;
-	}
-	if (runs ? standby_detach(job->host, &at, e) == -1
-		 : standby_start_alone(job->host, &at, e) == -1)
-		return -1;
-	return promise(job, &at, e);
 }
 
 static int
@@ -546,7 +560,7 @@ static act_fn *const acts[] = {
 	[FSM_ACT_CLOSED] = act_closed,
 	[FSM_ACT_DETACH] = act_detach,
 	[FSM_ACT_FETCH] = act_fetch,
-	[FSM_ACT_DROP] = act_stop, /* a removed writer tells what it leaves behind, too */
+	[FSM_ACT_DROP] = act_drop, /* a removed writer tells what it leaves behind, too */
 	[FSM_ACT_START] = act_start,
 	[FSM_ACT_FENCE] = act_fence,
 };

@@ -48,16 +48,20 @@ find_position(const struct race *r, const struct fsm_node *n, struct position *t
 	return true;
 }
 
+/* One that is removed meanwhile tells what it holds before it stops. */
 static bool
 has_voted(const struct fsm_group *g, const struct fsm_node *n)
 {
-	return n->goal == FSM_REPORT_LSN && facts_stable(n) && facts_promised(g, n);
+	return (n->goal == FSM_DROPPED ||
+		   (n->goal == FSM_REPORT_LSN && facts_stable(n))) &&
+	       facts_promised(g, n);
 }
 
 static bool
 may_win(const struct fsm_group *g, const struct fsm_node *n)
 {
-	return (n->priority > 0 || n->id == g->op.preferred) && facts_ok(g, n);
+	return facts_member(n) && (n->priority > 0 || n->id == g->op.preferred) &&
+	       facts_ok(g, n);
 }
 
 static void
@@ -68,7 +72,7 @@ gather(struct race *r)
 	for (int i = 0; i < g->n; i++) {
 		const struct fsm_node *n = &g->node[i];
 
-		if (!facts_member(n) || n->id == g->op.old_writer)
+		if (n->dead || n->id == g->op.old_writer)
 			continue;
 		if (n->goal == FSM_REPORT_LSN && facts_fresh(n) && !facts_stable(n))
 			r->answering = n->name;
@@ -131,9 +135,9 @@ name_missing(const struct race *r, struct elect_result *to)
 	for (int i = 0; i < g->n && used < sizeof to->why; i++) {
 		const struct fsm_node *n = &g->node[i];
 
-		if (facts_member(n) && n->id != g->op.old_writer && !(r->voters >> i & 1))
-			used += (size_t)snprintf(
-			    to->why + used, sizeof to->why - used, " %s", n->name);
+		if (!n->dead && n->id != g->op.old_writer && !(r->voters >> i & 1))
+			used += (size_t)snprintf(to->why + used, sizeof to->why - used,
+			    facts_member(n) ? " %s" : " %s, which is removed", n->name);
 	}
 }
 
@@ -211,8 +215,9 @@ source_for(const struct race *r, int winner)
 	if (!facts_guard(FSM_GUARD_SOURCE_IS_OTHER))
 		return r->g->node[winner].id;
 	for (int i = 0; i < r->g->n; i++)
-		if (r->voters >> i & 1 && i != winner && r->at[i].lsn == r->top.lsn &&
-		    !r->at[i].fork && facts_ok(r->g, &r->g->node[i]))
+		if (r->voters >> i & 1 && i != winner && facts_member(&r->g->node[i]) &&
+		    r->at[i].lsn == r->top.lsn && !r->at[i].fork &&
+		    facts_ok(r->g, &r->g->node[i]))
 			return r->g->node[i].id;
 	return 0;
 }

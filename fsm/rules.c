@@ -575,9 +575,9 @@ const size_t fsm_rule_count = sizeof fsm_rule_list / sizeof *fsm_rule_list - 1;
 /* clang-format off */
 const struct fsm_refusal fsm_refusal_list[] = {
 
-{ FSM_REQ_FAILOVER, .need = G(ALONE), .sqlstate = "XX000",
+{ FSM_REQ_FAILOVER, .need = G(ALONE), .deny = G(RUNNING), .sqlstate = "XX000",
 	.text = "cannot fail over: the group has one node registered" },
-{ FSM_REQ_PROMOTION, .need = G(ALONE), .sqlstate = "XX000", .deny = G(WRITER),
+{ FSM_REQ_PROMOTION, .need = G(ALONE), .sqlstate = "XX000", .deny = G(WRITER) | G(RUNNING),
 	.text = "cannot fail over: the group has one node registered" },
 { FSM_REQ_PROMOTION, .done = true, .sqlstate = "55000",
 	.x = { .reported = B(SINGLE) | B(PRIMARY), .need = N(WRITER) | N(STABLE) },

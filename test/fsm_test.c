@@ -754,6 +754,31 @@ test_elect(void)
 	elected(ELECT_WINNER, 3, 0, "n2 stopped before timelines part, it may follow");
 }
 
+/* A voter is removed in the middle of an election. */
+static void
+test_elect_removed(void)
+{
+	struct elect_result r;
+
+	operation(3, 1);
+	vote(2, 1, 1000);
+	node(3)->goal = FSM_DROPPED;
+	elect_choose(&g, &r);
+	IS_INT(r.kind, ELECT_WAIT, "what it holds is not known");
+	IS_STR(r.why, "not enough nodes have reported, missing: n3, which is removed",
+	    "that is said");
+	vote(3, 1, 1000);
+	node(3)->goal = FSM_DROPPED;
+	elected(ELECT_WINNER, 2, 0, "it has told before: n2 holds as much");
+	node(3)->reported = FSM_DROPPED;
+	node(3)->priority = 90;
+	elected(ELECT_WINNER, 2, 0, "... and has left: it cannot win itself");
+	node(3)->promise_lsn = 1001;
+	elected(ELECT_NONE, 0, 0, "it holds more, and is no source");
+	g.op.allow_loss = true;
+	elected(ELECT_WINNER, 2, 0, "unless that may be lost");
+}
+
 static void
 test_elect_more(void)
 {
@@ -1341,6 +1366,34 @@ test_written_off(void)
 	OK(g.config[g.nconfigs - 1].k == 1, "commits wait for one of them again");
 }
 
+/* Two of three are removed, and the last may lack what they hold. */
+static void
+test_last_one(void)
+{
+	group_of(3, 1);
+	kill_host(3);
+	settle();
+	node(1)->lsn = node(2)->lsn = 2000;
+	ask(FSM_REQ_REMOVE, 1);
+	decide();
+	report(node(1));
+	report(node(2));
+	decide();
+	ask(FSM_REQ_REMOVE, 2);
+	decide();
+	report(node(2));
+	heal(3);
+	story[0] = '\0';
+	settle();
+	story_is("", "n3 is alone, and lacks something");
+	IS_INT(g.said, 501, "it says so");
+	ask(FSM_REQ_FAILOVER, 0);
+	g.request.allow_loss = true;
+	settle();
+	OK(g.writer == 3 && g.n == 1 && node(3)->reported == FSM_SINGLE,
+	    "that may be lost: it writes alone, and the others are gone");
+}
+
 /* Somebody asks for a failover when the primary is dead already. */
 static void
 test_asked_when_dead(void)
@@ -1841,6 +1894,7 @@ main(void)
 	test_verdict();
 	test_safe();
 	test_elect();
+	test_elect_removed();
 	test_elect_more();
 	test_create();
 	test_async_group();
@@ -1858,6 +1912,7 @@ main(void)
 	test_three();
 	test_three_blocked();
 	test_written_off();
+	test_last_one();
 	test_asked_when_dead();
 	test_writer_hears();
 	test_back_off();

@@ -64,13 +64,17 @@ create function pgautofailover.perform_failover(formation_id text = 'default', g
 	set search_path = pg_catalog, pg_temp as $$
 declare
 	members int;
+	waits bool;
 	writer pgautofailover.node_status;
 	other pgautofailover.node_status;
 begin
 	perform pgautofailover.check_operator();
 	select count(*) into members from pgautofailover.node_status
 	 where formationid = formation_id and groupid = group_id;
-	if members < 2 then
+	-- one in progress may wait for the permission that comes with this request
+	select op_kind <> 'none' and not op_planned into waits from pgautofailover.nodegroup
+	 where formationid = formation_id and groupid = group_id;
+	if members < 2 and waits is not true then
 		raise internal_error using message = format('cannot fail over: group %s in formation %s '
 			'currently has %s node registered', group_id, formation_id, members);
 	end if;
@@ -85,7 +89,7 @@ begin
 			raise internal_error using message = format('couldn''t find the primary node in '
 				'formation "%s", group %s', formation_id, group_id);
 		end if;
-	elsif members = 2 then
+	elsif members = 2 and waits is not true and pgautofailover.guard_data_loss() then
 		select * into other from pgautofailover.node_status
 		 where formationid = formation_id and groupid = group_id and nodeid <> writer.nodeid;
 		if other.candidatepriority = 0 then
