@@ -8,6 +8,9 @@
 
 #include "ini/ban.h"
 
+/* In this time everything must be in its place when faults have ended. */
+#define RECOVERY_MS 120000
+
 uint64_t
 sim_random(struct sim *s)
 {
@@ -89,49 +92,77 @@ sim_send(struct sim *s, enum sim_message_kind kind, int from, int to)
 		return NULL;
 	for (int i = 0; i < SIM_MESSAGES; i++) {
 		struct sim_message *m = &s->message[i];
-		if (m->used)
+		if (i < s->nmessages && s->message_at[i] != SIM_NEVER)
 			continue;
+		if (i == s->nmessages)
+			s->nmessages++;
 		memset(m, 0, sizeof *m);
-		m->used = true;
 		m->kind = kind;
 		m->from = from;
 		m->to = to;
-		m->at = s->now + sim_between(s, 1, s->calm ? 3 : 12);
+		s->message_at[i] = s->now + sim_between(s, 1, s->calm ? 3 : 12);
+		if (s->message_at[i] < s->message_next)
+			s->message_next = s->message_at[i];
 		return m;
 	}
 	return NULL;
 }
 
-static void
-deliver(struct sim *s, struct sim_message *m)
+void
+sim_unsend(struct sim *s, const struct sim_message *m)
 {
-	struct sim_message copy = *m;
+	s->message_at[m - s->message] = SIM_NEVER;
+}
 
-	m->used = false;
-	if (s->cut[copy.from][copy.to])
+static void
+deliver(struct sim *s, const struct sim_message *m)
+{
+	if (s->cut[m->from][m->to])
 		return;
-	if (copy.to != SIM_MONITOR && !s->host[copy.to].powered)
+	if (m->to != SIM_MONITOR && !s->host[m->to].powered)
 		return;
-	switch (copy.kind) {
+	switch (m->kind) {
 	case MSG_REPORT:
-		simmonitor_report(s, &copy);
+		simmonitor_report(s, m);
 		break;
 	case MSG_REPLY:
-		simkeeper_reply(s, &copy);
+		simkeeper_reply(s, m);
 		break;
 	case MSG_HINT:
-		s->host[copy.to].report_due = s->now;
+		s->host[m->to].report_due = s->now;
 		break;
 	case MSG_WAL:
-		simpg_wal_arrives(s, &copy);
+		simpg_wal_arrives(s, m);
 		break;
 	case MSG_ACK:
-		simpg_ack_arrives(s, &copy);
+		simpg_ack_arrives(s, m);
 		break;
 	case MSG_REGISTER:
-		simmonitor_register(s, copy.from);
+		simmonitor_register(s, m->from);
 		break;
 	}
+}
+
+static void
+deliver_all(struct sim *s)
+{
+	if (s->now < s->message_next)
+		return;
+	for (int i = 0; i < s->nmessages; i++) {
+		struct sim_message copy;
+
+		if (s->message_at[i] > s->now)
+			continue;
+		copy = s->message[i];
+		s->message_at[i] = SIM_NEVER;
+		deliver(s, &copy);
+	}
+	while (s->nmessages > 0 && s->message_at[s->nmessages - 1] == SIM_NEVER)
+		s->nmessages--;
+	s->message_next = SIM_NEVER;
+	for (int i = 0; i < s->nmessages; i++)
+		if (s->message_at[i] < s->message_next)
+			s->message_next = s->message_at[i];
 }
 
 static void
@@ -180,6 +211,23 @@ heal(struct sim *s, int h)
 		simkeeper_start(s, h);
 }
 
+/* A link that comes and goes faster than anybody can settle. */
+static void
+flap(struct sim *s, int h)
+{
+	struct sim_host *x = &s->host[h];
+	bool over = s->now >= x->flap_until;
+
+	if (!x->flap_until || s->now < x->flap_at)
+		return;
+	x->flap_at = s->now + sim_between(s, 50, sim_chance(s, 30) ? 4000 : 800);
+	for (int i = 0; i <= SIM_HOSTS; i++)
+		if (i != h && (x->flap_with == i || x->flap_with > SIM_HOSTS))
+			s->cut[h][i] = s->cut[i][h] = !over && !s->cut[h][i];
+	if (over)
+		x->flap_until = 0;
+}
+
 static int
 quorum_standbys(const struct fsm_group *g)
 {
@@ -191,15 +239,64 @@ quorum_standbys(const struct fsm_group *g)
 }
 
 static void
+ask_maintenance_end(struct sim *s, const struct fsm_node *n)
+{
+	for (int i = 0; i < s->group.n; i++)
+		if (s->group.node[i].goal == FSM_MAINTENANCE)
+			n = &s->group.node[i];
+	simmonitor_ask(s, FSM_REQ_MAINTENANCE_OFF, n->id);
+}
+
+/* Whoever is removed by force is dead: that is what the operator vouches for. */
+static void
+ask_remove(struct sim *s, const struct fsm_node *n)
+{
+	int h = sim_host_of(s, n->id);
+	bool dead = h >= 0 && !s->host[h].powered;
+
+	if (s->group.n < 3 || h < 0 || (dead && !s->may_permit) ||
+	    !simmonitor_ask(s, FSM_REQ_REMOVE, n->id))
+		return;
+	s->group.request.force = dead;
+	s->permitted |= dead;
+}
+
+static void
+change_settings(struct sim *s, struct fsm_node *n)
+{
+	struct fsm_group *g = &s->group;
+	int want = (int)sim_between(s, 0, 3);
+
+	switch (sim_between(s, 0, 2)) {
+	case 0:
+		n->priority = want * 25;
+		break;
+	case 1:
+		if (want > 2 || (want > 0 && quorum_standbys(g) < want + 1))
+			return; /* the SQL function refuses it */
+		g->nss = want;
+		break;
+	default:
+		if (n->quorum && g->nss > 0 && quorum_standbys(g) - 1 < g->nss + 1)
+			return; /* likewise */
+		n->quorum = !n->quorum;
+	}
+	g->dirty = true;
+	s->durable = *g;
+	sim_log(s, "operator: node %lld has priority %d, quorum %d; %d standbys confirm",
+	    (long long)n->id, n->priority, n->quorum, g->nss);
+}
+
+static void
 operator_acts(struct sim *s)
 {
-	int want;
 	struct fsm_node *n = &s->group.node[sim_between(s, 0, s->group.n - 1)];
-	struct fsm_group *g = &s->group;
 
-	switch (sim_between(s, 0, 6)) {
+	switch (sim_between(s, 0, 8)) {
 	case 0:
-		simmonitor_ask(s, FSM_REQ_FAILOVER, 0);
+		if (simmonitor_ask(s, FSM_REQ_FAILOVER, 0) && s->may_permit &&
+		    sim_chance(s, 50))
+			s->permitted = s->group.request.allow_loss = true;
 		break;
 	case 1:
 		simmonitor_ask(s, FSM_REQ_PROMOTION, n->id);
@@ -208,33 +305,61 @@ operator_acts(struct sim *s)
 		simmonitor_ask(s, FSM_REQ_MAINTENANCE_ON, n->id);
 		break;
 	case 3:
-		for (int i = 0; i < g->n; i++)
-			if (g->node[i].goal == FSM_MAINTENANCE)
-				n = &g->node[i];
-		simmonitor_ask(s, FSM_REQ_MAINTENANCE_OFF, n->id);
+		ask_maintenance_end(s, n);
 		break;
 	case 4:
-		n->priority = (int)sim_between(s, 1, 3) * 25;
-		g->dirty = true;
-		sim_log(s, "operator: priority of node %lld is %d", (long long)n->id,
-		    n->priority);
-		break;
-	case 5:
-		if ((want = (int)sim_between(s, 0, 2)) > 0 &&
-		    quorum_standbys(g) < want + 1)
-			break; /* the SQL function refuses it */
-		g->nss = want;
-		g->dirty = true;
-		sim_log(s, "operator: number_sync_standbys is %d", g->nss);
+		ask_remove(s, n);
 		break;
 	default:
-		if (n->quorum && g->nss > 0 && quorum_standbys(g) - 1 < g->nss + 1)
-			break; /* likewise */
-		n->quorum = !n->quorum;
-		g->dirty = true;
-		sim_log(s, "operator: quorum of node %lld is %d", (long long)n->id,
-		    n->quorum);
+		change_settings(s, n);
 		break;
+	}
+}
+
+static void
+kill_postgres(struct sim *s, int h)
+{
+	struct sim_host *x = &s->host[h];
+
+	if (x->pg == FSM_PG_DOWN)
+		return;
+	sim_log(s, "fault: postgres of host %d is killed", h);
+	simpg_crash(s, h);
+	x->crashes = s->now - x->crash_at < KEEPER_CRASH_MS ? x->crashes + 1 : 1;
+	x->crash_at = s->now;
+}
+
+/* Nothing is broken, but nothing works as it should. */
+static void
+trouble(struct sim *s, int h)
+{
+	struct sim_host *x = &s->host[h];
+	int64_t until = s->now + sim_between(s, 1000, 30000);
+
+	switch (sim_between(s, 0, 3)) {
+	case 0:
+		x->slow_until = until;
+		sim_log(s, "fault: host %d is slow", h);
+		break;
+	case 1:
+		x->failing_until = until;
+		sim_log(s, "fault: on host %d everything fails", h);
+		break;
+	case 2:
+		x->flap_until = until;
+		x->flap_at = s->now;
+		x->flap_with = (int)sim_between(s, 0, s->nhosts + 1);
+		if (x->flap_with == s->nhosts)
+			x->flap_with = SIM_MONITOR;
+		else if (x->flap_with > s->nhosts)
+			x->flap_with = SIM_HOSTS + 1;
+		sim_log(s, "fault: links of host %d come and go", h);
+		break;
+	default:
+		if (!x->act.on)
+			break;
+		x->act.next_at = until;
+		sim_log(s, "fault: host %d hangs in %s", h, fsm_act_name(x->act.act));
 	}
 }
 
@@ -245,15 +370,9 @@ some_fault(struct sim *s)
 	struct sim_host *x = &s->host[h];
 	int64_t heal_at = s->now + sim_between(s, 50, sim_chance(s, 20) ? 60000 : 5000);
 
-	switch (sim_between(s, 0, 7)) {
+	switch (sim_between(s, 0, 9)) {
 	case 0:
-		if (x->pg != FSM_PG_DOWN) {
-			sim_log(s, "fault: postgres of host %d is killed", h);
-			simpg_crash(s, h);
-			x->crashes =
-			    s->now - x->crash_at < KEEPER_CRASH_MS ? x->crashes + 1 : 1;
-			x->crash_at = s->now;
-		}
+		kill_postgres(s, h);
 		break;
 	case 1:
 		if (x->keeper_up) {
@@ -272,6 +391,10 @@ some_fault(struct sim *s)
 		if (s->monitor_up)
 			simmonitor_crash(s);
 		break;
+	case 6:
+	case 7:
+		trouble(s, h);
+		return;
 	default:
 		if (s->group.n)
 			operator_acts(s);
@@ -289,11 +412,13 @@ faults(struct sim *s)
 		    s->now + sim_between(s, 200, sim_chance(s, 50) ? 2000 : 20000);
 		some_fault(s);
 	}
-	for (int h = 0; h < s->nhosts; h++)
+	for (int h = 0; h < s->nhosts; h++) {
+		flap(s, h);
 		if (s->heal_at[h] && s->now >= s->heal_at[h]) {
 			s->heal_at[h] = 0;
 			heal(s, h);
 		}
+	}
 	if (!s->monitor_up && (s->calm || sim_chance(s, 2)))
 		simmonitor_start(s);
 }
@@ -306,9 +431,15 @@ calm(struct sim *s)
 	s->calm = true;
 	sim_log(s, "calm: faults end");
 	for (int h = 0; h < s->nhosts; h++) {
-		s->heal_at[h] = 0;
+		s->heal_at[h] = s->host[h].flap_until = 0;
+		s->host[h].slow_until = s->host[h].failing_until = 0;
 		heal(s, h);
 	}
+	for (int i = 0; i < s->group.n; i++)
+		if (s->group.node[i].priority == 0) {
+			s->group.node[i].priority = 50;
+			s->group.dirty = true;
+		}
 }
 
 static void
@@ -318,6 +449,11 @@ tidy(struct sim *s)
 		struct fsm_node *n = &s->group.node[i];
 		if (n->reported == FSM_MAINTENANCE && n->goal == FSM_MAINTENANCE)
 			simmonitor_ask(s, FSM_REQ_MAINTENANCE_OFF, n->id);
+		/* what is only on a node that they removed is lost */
+		if (n->reported == FSM_DROPPED && s->now > s->fault_end + 30000 &&
+		    s->group.op.kind == FSM_OP_ELECT &&
+		    simmonitor_ask(s, FSM_REQ_FAILOVER, 0))
+			s->permitted = s->group.request.allow_loss = true;
 	}
 }
 
@@ -347,9 +483,7 @@ static void
 tick(struct sim *s)
 {
 	faults(s);
-	for (int i = 0; i < SIM_MESSAGES; i++)
-		if (s->message[i].used && s->message[i].at <= s->now)
-			deliver(s, &s->message[i]);
+	deliver_all(s);
 	for (int h = 0; h < s->nhosts; h++) {
 		simpg_step(s, h);
 		simkeeper_step(s, h);
@@ -370,6 +504,7 @@ world(struct sim *s, uint64_t seed, int hosts, bool verbose)
 	s->nhosts = hosts;
 	s->verbose = verbose;
 	s->now = 1000;
+	s->message_next = SIM_NEVER;
 	for (int h = 0; h < hosts; h++) {
 		s->host[h].used = s->host[h].powered = true;
 		s->host[h].stream_from = -1;
@@ -386,6 +521,11 @@ world(struct sim *s, uint64_t seed, int hosts, bool verbose)
 		sim_random(s);
 	s->fault_at = s->now + sim_between(s, 500, 15000);
 	s->fault_end = s->now + 90000;
+	s->may_permit = seed % 4 == 3;
+	if (hosts > 2 && sim_chance(s, 30)) { /* the last one comes later */
+		power(s, hosts - 1, false);
+		s->heal_at[hosts - 1] = s->now + sim_between(s, 2000, 80000);
+	}
 }
 
 /* Every write that was promised is held by whoever writes now. */
@@ -424,7 +564,8 @@ sim_run(struct sim *s, uint64_t seed, int hosts, bool verbose)
 			good_since = s->now;
 		else if (s->now - good_since > 2000)
 			break;
-		if (s->now > s->fault_end + 120000) {
+		s->recovery_ms = s->now - s->fault_end;
+		if (s->recovery_ms > RECOVERY_MS) {
 			char why[FSM_TEXT_MAX] = "";
 			monitor_explain(&s->group, why, sizeof why);
 			sim_fail(s, "STUCK: %s", why);

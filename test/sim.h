@@ -13,6 +13,7 @@
 #define SIM_MESSAGES 512
 #define SIM_LOG 600
 #define SIM_LINE 160
+#define SIM_NEVER INT64_MAX
 #define SIM_MONITOR SIM_HOSTS /* its number in the link matrix */
 
 /*
@@ -75,8 +76,14 @@ struct sim_host {
 	int64_t replied_at[SIM_HOSTS];
 	int crashes;
 	int64_t crash_at;
+	/* what is wrong with the host for a while */
+	int64_t slow_until;    /* everything takes ten times as long */
+	int64_t failing_until; /* what is tried fails */
+	int64_t flap_until, flap_at;
+	int flap_with; /* the link that comes and goes; SIM_HOSTS + 1: all */
 	/* keeper process */
 	bool keeper_up;
+	int64_t look_at; /* until then it sleeps, except for its act */
 	int64_t keeper_up_at;
 	struct keeper k;
 	bool have_reply;
@@ -105,10 +112,8 @@ enum sim_message_kind { MSG_REPORT, MSG_REPLY, MSG_HINT, MSG_WAL, MSG_ACK, MSG_R
 
 /* The part of a report that the store keeps, and of a reply that the keeper keeps. */
 struct sim_message {
-	bool used;
 	enum sim_message_kind kind;
 	int from, to;
-	int64_t at;
 	int incarnation;
 	uint64_t lsn;
 	int64_t sent;
@@ -148,10 +153,14 @@ struct sim {
 	bool verbose;
 	struct sim_host host[SIM_HOSTS];
 	bool cut[SIM_HOSTS + 1][SIM_HOSTS + 1]; /* [from][to] */
+	int nmessages;                          /* slots that may be in use */
+	int64_t message_next;                   /* when the first of them arrives */
+	int64_t message_at[SIM_MESSAGES];       /* SIM_NEVER: that slot is free */
 	struct sim_message message[SIM_MESSAGES];
 	struct sim_client client[SIM_CLIENTS];
 	/* the monitor */
 	struct fsm_group group;
+	struct fsm_group durable; /* what a crash of its database leaves */
 	int64_t next_node_id;
 	bool monitor_up;
 	int64_t monitor_since;
@@ -165,6 +174,8 @@ struct sim {
 	int64_t fault_at, fault_end;
 	int64_t heal_at[SIM_HOSTS];
 	bool calm;
+	bool may_permit; /* operators may allow to lose writes ... */
+	bool permitted;  /* ... and did: nothing is promised until all is well again */
 	/* what happened */
 	int next_uid;
 	struct {
@@ -176,7 +187,8 @@ struct sim {
 	int64_t last_ack_at, worst_gap;
 	int last_ack_uid;
 	uint64_t last_ack_lsn;
-	int decisions, failovers, copies;
+	int decisions, failovers, copies, copies_ended, retries;
+	int64_t recovery_ms; /* from the end of all faults on */
 	char failure[SIM_LINE * 2];
 	char log[SIM_LOG][SIM_LINE];
 	int nlog;
@@ -192,6 +204,7 @@ bool sim_chance(struct sim *, int percent);
 int sim_host_of(const struct sim *, int64_t node_id); /* -1: none */
 bool sim_linked(const struct sim *, int a, int b);    /* both ways */
 struct sim_message *sim_send(struct sim *, enum sim_message_kind, int from, int to);
+void sim_unsend(struct sim *, const struct sim_message *);
 
 /* sim_pg.c: WAL, starting and stopping, streaming, commits. */
 bool wal_has(const struct sim_wal *, int uid, uint64_t lsn);
@@ -225,6 +238,6 @@ void simmonitor_report(struct sim *, const struct sim_message *);
 void simmonitor_step(struct sim *);
 void simmonitor_crash(struct sim *);
 void simmonitor_start(struct sim *);
-void simmonitor_ask(struct sim *, enum fsm_request_kind, int64_t node);
+bool simmonitor_ask(struct sim *, enum fsm_request_kind, int64_t node);
 
 #endif

@@ -10,7 +10,8 @@
 static enum sim_result
 wait_ms(struct sim *s, struct sim_host *x, int64_t low, int64_t high)
 {
-	x->act.next_at = s->now + sim_between(s, low, high);
+	x->act.next_at =
+	    s->now + sim_between(s, low, high) * (s->now < x->slow_until ? 10 : 1);
 	return SIM_AGAIN;
 }
 
@@ -289,6 +290,7 @@ act_follow(struct sim *s, int h)
 			simpg_stop(s, h, true);
 		if (wal_common(&x->wal, &s->host[u].wal) < x->wal.end) {
 			simpg_stop(s, h, true);
+			s->copies++;
 			x->k.rewinding = true;
 			x->disk = x->k;
 			x->act.phase = 3;
@@ -300,6 +302,7 @@ act_follow(struct sim *s, int h)
 		if (!there)
 			return SIM_FAILED;
 		take_all(s, h, u);
+		s->copies_ended++;
 		x->guarded = true;
 		x->k.rewinding = false;
 		x->disk = x->k;
@@ -404,8 +407,11 @@ simact_run(struct sim *s, int h)
 		return act_promote(s, h);
 	case FSM_ACT_OPEN:
 		return act_open(s, h);
-	case FSM_ACT_STOP:
 	case FSM_ACT_DROP:
+		if (x->pg == FSM_PG_STANDBY && x->act.phase == 0)
+			promise(s, h);
+		return act_stop(s, h);
+	case FSM_ACT_STOP:
 		return act_stop(s, h);
 	case FSM_ACT_FENCE:
 		return act_fence(s, h);

@@ -7,6 +7,7 @@
 #include "ini/ban.h"
 
 #define REPORT_MS 500
+#define LOOK_MS 8
 #define LEASE_NONE INT64_MAX
 
 void
@@ -177,8 +178,8 @@ run_act(struct sim *s, int h)
 
 	if (!x->act.on || s->now < x->act.next_at)
 		return;
-	if (sim_chance(s, 1) &&
-	    !s->calm) { /* a worker that dies: the k-th outside call fails */
+	/* a worker that dies: the k-th outside call fails */
+	if (!s->calm && sim_chance(s, s->now < x->failing_until ? 30 : 1)) {
 		x->act.on = false;
 		x->retry_at = s->now + 100;
 		x->k.fails++;
@@ -199,6 +200,16 @@ run_act(struct sim *s, int h)
 		x->report_due = s->now;
 		break;
 	}
+}
+
+/* No more bytes than needed: a copy is only given up for another one's. */
+static bool
+is_waste(const struct sim_host *x)
+{
+	const struct fsm_edge *e = fsm_edge(x->k.current, x->k.goal);
+
+	return x->act.act == FSM_ACT_FOLLOW && x->act.phase == 3 &&
+	       x->act.upstream == x->upstream_id && e && e->act == FSM_ACT_FOLLOW;
 }
 
 static void
@@ -223,6 +234,11 @@ decide(struct sim *s, int h)
 		case KEEPER_ABORT:
 			sim_log(s, "host %d: %s is given up (%s)", h,
 			    fsm_act_name(x->act.act), st.why ? st.why : "");
+			if (is_waste(x))
+				sim_fail(s,
+				    "COPY: host %d gives up a copy of node %lld that it "
+				    "needs again",
+				    h, (long long)x->act.upstream);
 			x->act.on = false;
 			break;
 		case KEEPER_MOVE:
@@ -230,6 +246,7 @@ decide(struct sim *s, int h)
 			break;
 		case KEEPER_EXIT:
 			x->keeper_up = false;
+			s->heal_at[h] = s->now + 3000; /* it is created again */
 			sim_log(s, "host %d: keeper leaves", h);
 			return;
 		}
@@ -388,6 +405,9 @@ simkeeper_step(struct sim *s, int h)
 	if (s->now >= x->ping_at)
 		ping(s, h);
 	run_act(s, h);
+	if (s->now < x->look_at)
+		return;
+	x->look_at = s->now + LOOK_MS; /* a process is not woken at once */
 	decide(s, h);
 	if (x->keeper_up)
 		report(s, h);

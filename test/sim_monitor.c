@@ -32,6 +32,7 @@ simmonitor_register(struct sim *s, int h)
 	if (!s->monitor_up || x->k.node_id || s->group.n == FSM_NODES_MAX)
 		return;
 	append_node(s, h, ++s->next_node_id);
+	s->durable = s->group;
 	x->k.node_id = s->next_node_id;
 	x->k.current = x->k.goal = FSM_INIT;
 	x->k.goal_seq = 0;
@@ -40,6 +41,19 @@ simmonitor_register(struct sim *s, int h)
 	s->decide_at = s->now + 2;
 	sim_log(s, "monitor: host %d is registered as node %lld", h,
 	    (long long)s->next_node_id);
+}
+
+/* As node_active() does: what a decision may rest on is flushed. */
+static bool
+matters(const struct fsm_node *n, const struct fsm_node *r)
+{
+	return n->reported != r->reported || n->pg != r->pg ||
+	       n->promise_term != r->promise_term || n->promise_lsn != r->promise_lsn ||
+	       n->stopped_term != r->stopped_term || n->final_lsn != r->final_lsn ||
+	       n->applied_gen != r->applied_gen || n->lease_gen != r->lease_gen ||
+	       n->upstream_id != r->upstream_id || n->streaming != r->streaming ||
+	       n->heard != r->heard || n->fails != r->fails ||
+	       n->seen_seq != r->seen_seq || (r->tli && n->tli != r->tli);
 }
 
 static void
@@ -119,13 +133,16 @@ simmonitor_report(struct sim *s, const struct sim_message *m)
 	struct sim_message *a = sim_send(s, MSG_REPLY, SIM_MONITOR, m->from);
 	if (!n) { /* unknown: it was removed */
 		if (a) {
-			a->used = false;
+			sim_unsend(s, a);
 			s->host[m->from].disk.node_id = s->host[m->from].k.node_id = 0;
 		}
 		return;
 	}
+	bool flush = matters(n, &m->report);
 	store_report(s, m, n);
 	note_lineage(s, m->from);
+	if (flush)
+		s->durable = s->group;
 	s->decide_at = s->now + 2;
 	if (!a)
 		return;
@@ -265,6 +282,11 @@ decide(struct sim *s)
 	snapshot(s, &g);
 	monitor_decide(&g, &p);
 	s->decisions++;
+	if (!s->calm && sim_chance(s, 2)) { /* 40001: nothing of it was stored */
+		s->retries++;
+		s->decide_at = s->now + sim_between(s, 1, 100);
+		return;
+	}
 	if (p.nsteps && sim_chance(s, 10)) { /* NOFLAP: the same again changes nothing */
 		static struct fsm_plan q;
 		again = p.next;
@@ -288,6 +310,8 @@ decide(struct sim *s)
 		    s->group.request.text);
 		memset(&s->group.request, 0, sizeof s->group.request);
 	}
+	if (p.nsteps)
+		s->durable = s->group;
 	s->decide_at =
 	    s->now + (p.wake_in_ms > 0 && p.wake_in_ms < 250 ? p.wake_in_ms : 250);
 }
@@ -304,11 +328,16 @@ simmonitor_step(struct sim *s)
 		decide(s);
 }
 
+/* Heartbeats are not flushed: a database that crashes forgets the last of them. */
 void
 simmonitor_crash(struct sim *s)
 {
+	bool forgets = sim_chance(s, 50);
+
 	s->monitor_up = false;
-	sim_log(s, "monitor: dies");
+	if (forgets)
+		s->group = s->durable;
+	sim_log(s, "monitor: dies%s", forgets ? ", and its last commits are lost" : "");
 }
 
 void
@@ -326,11 +355,11 @@ simmonitor_start(struct sim *s)
 	sim_log(s, "monitor: starts");
 }
 
-void
+bool
 simmonitor_ask(struct sim *s, enum fsm_request_kind kind, int64_t node)
 {
 	if (s->group.request.kind != FSM_REQ_NONE || !s->monitor_up)
-		return;
+		return false;
 	s->group.request.id = ++s->next_request;
 	s->group.request.kind = kind;
 	s->group.request.node = node;
@@ -338,4 +367,5 @@ simmonitor_ask(struct sim *s, enum fsm_request_kind kind, int64_t node)
 	s->decide_at = s->now + 1;
 	sim_log(s, "operator: asks for %s of node %lld", fsm_request_name(kind),
 	    (long long)node);
+	return true;
 }

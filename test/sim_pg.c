@@ -298,12 +298,14 @@ acknowledge(struct sim *s, int h, int uid, uint64_t lsn)
 {
 	struct sim_host *x = &s->host[h];
 
+	if (s->permitted)
+		s->last_ack_uid = s->nacked = 0;
 	if (s->last_ack_uid && !wal_has(&x->wal, s->last_ack_uid, s->last_ack_lsn))
 		sim_fail(s,
 		    "ONEACK: host %d acknowledges on lineage %d without holding what was "
 		    "acknowledged last on lineage %d",
 		    h, uid, s->last_ack_uid);
-	for (int i = 0; i < s->nhosts; i++) {
+	for (int i = 0; i < s->nhosts && !s->permitted; i++) {
 		struct sim_host *o = &s->host[i];
 		if (i != h && o->powered && o->pg == FSM_PG_RW && !o->door_closed &&
 		    o->names.k == 0)
@@ -315,7 +317,7 @@ acknowledge(struct sim *s, int h, int uid, uint64_t lsn)
 		s->worst_gap = s->now - s->last_ack_at;
 	s->last_ack_at = s->now;
 	s->acks_total++;
-	if (x->names.k == 0)
+	if (x->names.k == 0 || s->permitted)
 		return; /* an asynchronous era promises nothing beyond this host */
 	s->last_ack_uid = uid;
 	s->last_ack_lsn = lsn;

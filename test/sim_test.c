@@ -15,7 +15,7 @@ static struct sim world;
 static int
 hosts_of(uint64_t seed)
 {
-	static const int n[] = { 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 7, 9 };
+	static const int n[] = { 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6, 7, 8, 9 };
 
 	return n[seed % (sizeof n / sizeof n[0])];
 }
