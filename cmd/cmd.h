@@ -55,6 +55,7 @@ struct cmd_args {
 	const char *tli;
 	const char *reason;
 	const char *if_lost;
+	const char *timeout;
 	bool ssl_self_signed;
 	bool no_ssl;
 	bool skip_pg_hba;
@@ -81,6 +82,7 @@ struct cmd_args {
 	bool mermaid;
 	bool tsv;
 	bool mdoc;
+	bool read_write;
 };
 
 struct cmd_ctx;
@@ -240,5 +242,33 @@ int cmd_get_formation_nss(struct cmd_ctx *);
 int cmd_set_node_priority(struct cmd_ctx *);
 int cmd_set_node_quorum(struct cmd_ctx *);
 int cmd_set_formation_nss(struct cmd_ctx *);
+
+int cmd_inspect_pgsetup_pg_ctl(struct cmd_ctx *);
+int cmd_inspect_pgsetup_discover(struct cmd_ctx *);
+int cmd_inspect_pgsetup_ready(struct cmd_ctx *);
+int cmd_inspect_pgsetup_wait(struct cmd_ctx *);
+int cmd_inspect_pgsetup_logs(struct cmd_ctx *);
+int cmd_inspect_pgsetup_tune(struct cmd_ctx *);
+int cmd_inspect_pgsetup_hba_lan(struct cmd_ctx *);
+int cmd_inspect_show_ipaddr(struct cmd_ctx *);
+int cmd_inspect_show_cidr(struct cmd_ctx *);
+int cmd_inspect_show_lookup(struct cmd_ctx *);
+int cmd_inspect_show_hostname(struct cmd_ctx *);
+int cmd_inspect_show_reverse(struct cmd_ctx *);
+int cmd_inspect_show_version(struct cmd_ctx *);
+int cmd_inspect_fsm_state(struct cmd_ctx *);
+int cmd_inspect_fsm_list(struct cmd_ctx *);
+int cmd_inspect_fsm_check(struct cmd_ctx *);
+int cmd_inspect_fsm_gv(struct cmd_ctx *);
+int cmd_inspect_fsm_mermaid(struct cmd_ctx *);
+int cmd_inspect_monitor_get_primary(struct cmd_ctx *);
+int cmd_inspect_monitor_get_others(struct cmd_ctx *);
+int cmd_inspect_monitor_get_candidate_count(struct cmd_ctx *);
+int cmd_inspect_monitor_get_coordinator(struct cmd_ctx *);
+int cmd_inspect_monitor_parse_notification(struct cmd_ctx *);
+int cmd_inspect_getpid(struct cmd_ctx *);
+int cmd_manual_service_restart(struct cmd_ctx *);
+int cmd_manual_service_pgctl_on(struct cmd_ctx *);
+int cmd_manual_service_pgctl_off(struct cmd_ctx *);
 
 #endif

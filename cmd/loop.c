@@ -39,7 +39,7 @@ struct loop_child {
 };
 
 static int wake_fd = -1; /* of the one loop, for the handler */
-static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD };
+static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGCHLD };
 #define HANDLED (sizeof handled / sizeof handled[0])
 
 static void

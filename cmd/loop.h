@@ -22,8 +22,8 @@ struct loop_fd;
 struct loop_timer;
 struct loop_child;
 
-/* One per process: it owns the handlers of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD
- * (they are reset by exec, and no signal is blocked, so children start clean). */
+/* One per process: it owns the handlers of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1,
+ * SIGCHLD (they are reset by exec, and no signal is blocked, so children start clean). */
 struct loop {
 	struct loop_fd *fds;
 	size_t nfds, cfds;

@@ -9,6 +9,14 @@
  */
 int node_options(struct cmd_ctx *) __attribute__((warn_unused_result));
 
+/*
+ * By which name the others reach us: the address we have on the way to that host (no
+ * packet is sent), or the name of it, if name and address lead to each other and an
+ * address is not what is wanted. -1: there is no way to it.
+ */
+int node_best_name(const char *host, const char *port, bool numeric, struct buf *)
+    __attribute__((warn_unused_result));
+
 enum node_stage {
 	NODE_NEW,        /* nothing is registered */
 	NODE_UNFINISHED, /* registered, the first state not reached */

@@ -114,31 +114,46 @@ resolves_to(const char *name, const struct sockaddr_storage *me, socklen_t len)
 	return same;
 }
 
-static void
-detect_hostname(struct config *c)
+int
+node_best_name(const char *host, const char *port, bool numeric, struct buf *out)
 {
 	struct sockaddr_storage me;
 	socklen_t len;
 	char name[NI_MAXHOST];
+
+	if (!own_address(host, port, &me, &len))
+		return -1;
+	if (numeric ||
+	    getnameinfo((struct sockaddr *)&me, len, name, sizeof name, NULL, 0,
+		NI_NAMEREQD) != 0 ||
+	    !resolves_to(name, &me, len))
+		(void)getnameinfo((struct sockaddr *)&me, len, name, sizeof name, NULL, 0,
+		    NI_NUMERICHOST);
+	buf_reset(out);
+	buf_str(out, name);
+	return 0;
+}
+
+static void
+detect_hostname(struct config *c)
+{
+	char name[NI_MAXHOST];
 	struct buf host = { 0 };
 	struct buf port = { 0 };
+	struct buf best = { 0 };
 
 	if (config_no_monitor(c) || uri_get(c->monitor, "host", &host, NULL) == -1 ||
 	    uri_get(c->monitor, "port", &port, NULL) == -1)
 		buf_reset(&host);
 	if (buf_len(&host) > 0 && buf_peek(&host)[0] != '/' &&
-	    own_address(
-		buf_peek(&host), buf_len(&port) ? buf_peek(&port) : "5432", &me, &len)) {
-		if (getnameinfo((struct sockaddr *)&me, len, name, sizeof name, NULL, 0,
-			NI_NAMEREQD) != 0 ||
-		    !resolves_to(name, &me, len))
-			(void)getnameinfo((struct sockaddr *)&me, len, name, sizeof name,
-			    NULL, 0, NI_NUMERICHOST);
-		c->hostname = xstrdup(name);
-	} else if (gethostname(name, sizeof name) == 0) {
+	    node_best_name(buf_peek(&host), buf_len(&port) ? buf_peek(&port) : "5432",
+		false, &best) == 0)
+		c->hostname = buf_take(&best);
+	else if (gethostname(name, sizeof name) == 0) {
 		name[sizeof name - 1] = '\0';
 		c->hostname = xstrdup(name);
 	}
+	buf_drop(&best);
 	buf_drop(&host);
 	buf_drop(&port);
 	log_info("this node is reached as \"%s\"; --hostname says otherwise",

@@ -193,7 +193,9 @@ strength(int number)
 void
 service_signal(struct service *s, int number)
 {
-	if (number == SIGHUP)
+	if (number == SIGUSR1)
+		service_binary_ask();
+	if (number == SIGHUP || number == SIGUSR1)
 		s->reload = true;
 	else if (strength(number) > strength(s->stop))
 		s->stop = number;

@@ -51,6 +51,7 @@ bool service_is_ours(const struct service *);
  * would and become that: same pid, same command line. Returns only when it cannot be.
  */
 void service_binary_note(void);
+void service_binary_ask(void); /* SIGUSR1: do so even if it is the same file */
 bool service_binary_changed(void);
 int service_binary_exec(struct err *) __attribute__((warn_unused_result));
 

@@ -26,6 +26,7 @@ static struct {
 	char path[4096];
 	struct stat is;
 	bool known;
+	bool asked; /* by SIGUSR1 */
 } binary;
 
 /* The words of our own command line; text holds them. 0: it is not to be had. */
@@ -62,11 +63,19 @@ service_binary_note(void)
 	binary.known = stat(binary.path, &binary.is) == 0;
 }
 
+void
+service_binary_ask(void)
+{
+	binary.asked = true;
+}
+
 bool
 service_binary_changed(void)
 {
 	struct stat now;
 
+	if (binary.asked)
+		return true;
 	return binary.known && stat(binary.path, &now) == 0 && S_ISREG(now.st_mode) &&
 	       (now.st_ino != binary.is.st_ino || now.st_dev != binary.is.st_dev ||
 		   now.st_size != binary.is.st_size ||
@@ -95,6 +104,7 @@ hold_signals(int how)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(how, &set, NULL);
 }
 
@@ -106,6 +116,7 @@ service_binary_exec(struct err *e)
 	char *word[ARGS_MAX + 1];
 	int rc;
 
+	binary.asked = false;
 	/* once for each file: a bad one is named once */
 	if (stat(binary.path, &binary.is))
 		return err_sys(e, "look at %s", binary.path);
@@ -113,7 +124,7 @@ service_binary_exec(struct err *e)
 	if (rc == 0 && own_words(&text, word) == 0)
 		rc = err_set(e, ERR_SYSTEM, "the own command line is not to be had");
 	if (rc == 0) {
-		log_info("%s has changed: going on as %.*s", binary.path,
+		log_info("%s is started anew: going on as %.*s", binary.path,
 		    (int)strcspn(buf_peek(&version), "\n"), buf_peek(&version));
 		hold_signals(SIG_BLOCK);
 		execv(binary.path, word);

@@ -135,6 +135,24 @@ show_setup_json(const struct show_setup *s, const char *indent, struct buf *b)
 	    indent, show_setup_status(s), indent, indent);
 }
 
+void
+show_state_json(const struct statefile *s, const char *indent, struct buf *b)
+{
+	const struct keeper *k = &s->keeper;
+
+	buf_printf(b,
+	    "{\n%s    \"current_role\": \"%s\",\n%s    \"assigned_role\": \"%s\",\n"
+	    "%s    \"version\": 2,\n%s    \"groupId\": %d,\n%s    \"nodeId\": %lld,\n",
+	    indent, fsm_state_name(k->current), indent, fsm_state_name(k->goal), indent,
+	    indent, k->group_id, indent, (long long)k->node_id);
+	buf_printf(b,
+	    "%s    \"last_monitor_contact\": %lld,\n"
+	    "%s    \"last_secondary_contact\": %lld,\n"
+	    "%s    \"pgversion\": %u\n%s}",
+	    indent, (long long)s->monitor_contact_s, indent,
+	    (long long)s->secondary_contact_s, indent, s->control_version, indent);
+}
+
 /* Line n (from 1) of the pid file, NULL when there is none. */
 static const char *
 line_of(const char *text, int n, size_t *len)

@@ -10,6 +10,7 @@
 #include "pg/host.h"
 #include "pg/postmaster.h"
 #include "pg/setup.h"
+#include "pg/statefile.h"
 
 struct buf;
 struct config;
@@ -37,5 +38,8 @@ void show_setup_json(const struct show_setup *, const char *indent, struct buf *
 /* The same for the service, from its pid file; pid 0: it does not run. */
 void show_pid_json(
     const char *pid_file, bool with_status, pid_t, const char *indent, struct buf *);
+
+/* The state file. */
+void show_state_json(const struct statefile *, const char *indent, struct buf *);
 
 #endif

@@ -89,21 +89,6 @@ state_text(const struct statefile *s)
 	    "PostgreSQL System Id:     %llu\n", (unsigned long long)k->system_identifier);
 }
 
-static void
-state_json(const struct statefile *s)
-{
-	const struct keeper *k = &s->keeper;
-
-	printf(
-	    "{\n    \"current_role\": \"%s\",\n    \"assigned_role\": \"%s\",\n"
-	    "    \"version\": 2,\n    \"groupId\": %d,\n    \"nodeId\": %lld,\n"
-	    "    \"last_monitor_contact\": %lld,\n    \"last_secondary_contact\": %lld,\n"
-	    "    \"pgversion\": %u\n}\n",
-	    fsm_state_name(k->current), fsm_state_name(k->goal), k->group_id,
-	    (long long)k->node_id, (long long)s->monitor_contact_s,
-	    (long long)s->secondary_contact_s, s->control_version);
-}
-
 static int
 contents(struct cmd_ctx *x, enum config_file which, const char *path)
 {
@@ -114,8 +99,13 @@ contents(struct cmd_ctx *x, enum config_file which, const char *path)
 
 	switch (which) {
 	case CONFIG_FILE_STATE:
-		if ((rc = statefile_read(path, &s, &x->err)) == 0)
-			(x->args.json ? state_json : state_text)(&s);
+		if ((rc = statefile_read(path, &s, &x->err)) == -1)
+			break;
+		if (x->args.json) {
+			show_state_json(&s, "", &b);
+			puts(buf_peek(&b));
+		} else
+			state_text(&s);
 		break;
 	case CONFIG_FILE_INIT:
 		if ((rc = statefile_init_read(path, &found, &x->err)) == 0)

@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 #include "cmd/explain.h"
 #include "cmd/out.h"
+#include "cmd/show_fsm.h"
 #include "fsm/fsm.h"
 
 #include "ini/ban.h"
@@ -13,15 +14,22 @@
 typedef void edge_fn(struct buf *, enum fsm_state from, enum fsm_state to, enum fsm_act);
 
 static void
-each_edge(struct buf *b, edge_fn *fn)
+each_edge_of(struct buf *b, edge_fn *fn, uint32_t states)
 {
 	for (int from = 0; from < FSM_STATE_COUNT; from++)
 		for (int to = 0; to < FSM_STATE_COUNT; to++) {
 			const struct fsm_edge *e =
 			    fsm_edge((enum fsm_state)from, (enum fsm_state)to);
-			if (e && from != FSM_UNKNOWN)
+			if (e && from != FSM_UNKNOWN && (states >> from & 1) &&
+			    (states >> to & 1))
 				fn(b, (enum fsm_state)from, (enum fsm_state)to, e->act);
 		}
+}
+
+static void
+each_edge(struct buf *b, edge_fn *fn)
+{
+	each_edge_of(b, fn, FSM_ANY);
 }
 
 static void
@@ -36,6 +44,21 @@ edge_mermaid(struct buf *b, enum fsm_state from, enum fsm_state to, enum fsm_act
 {
 	buf_printf(b, "    %s --> %s: %s\n", fsm_state_name(from), fsm_state_name(to),
 	    fsm_act_name(act));
+}
+
+void
+show_fsm_mermaid(struct buf *b, uint32_t states)
+{
+	buf_str(b, "stateDiagram-v2\n");
+	each_edge_of(b, edge_mermaid, states);
+}
+
+void
+show_fsm_dot(struct buf *b)
+{
+	buf_str(b, "digraph autoctl {\n");
+	each_edge(b, edge_dot);
+	buf_str(b, "}\n");
 }
 
 static void
@@ -209,14 +232,11 @@ cmd_show_fsm(struct cmd_ctx *x)
 		return err_set(&x->err, ERR_USAGE, "one form at a time");
 	if (a->json)
 		show_json(&b);
-	else if (a->dot) {
-		buf_str(&b, "digraph autoctl {\n");
-		each_edge(&b, edge_dot);
-		buf_str(&b, "}\n");
-	} else if (a->mermaid) {
-		buf_str(&b, "stateDiagram-v2\n");
-		each_edge(&b, edge_mermaid);
-	} else if (a->tsv)
+	else if (a->dot)
+		show_fsm_dot(&b);
+	else if (a->mermaid)
+		show_fsm_mermaid(&b, FSM_ANY);
+	else if (a->tsv)
 		show_tsv(&b);
 	else if (a->mdoc)
 		show_mdoc(&b);

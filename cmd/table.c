@@ -80,6 +80,8 @@ const struct cmd_opt cmd_options[] = {
 { 'f', "fast", NULL, "do not hand over first", CMD_FLAG, AT(fast) },
 { 'i', "immediate", NULL, "stop at once", CMD_FLAG, AT(immediate) },
 { 0, "sigkill", NULL, "kill the processes", CMD_FLAG, AT(sigkill) },
+{ 'T', "timeout", "<seconds>", "how long to wait (default: 30)", CMD_TEXT, AT(timeout) },
+{ 'W', "read-write", NULL, "until writes are accepted", CMD_FLAG, AT(read_write) },
 { 0, NULL, NULL, NULL, CMD_FLAG, 0 }
 };
 
@@ -88,7 +90,11 @@ const struct cmd_opt cmd_options[] = {
 	" formation monitor disable-monitor node-id candidate-priority replication-quorum maximum-backup-rate" \
 	" monitor-password replication-password region" SSL
 #define CREATE_MONITOR "pgdata pgctl pgport hostname listen auth skip-pg-hba autoctl-node-password monitor-password/0 formations dburi" SSL
+#define LOCAL "pgdata pgctl pghost pgport listen username auth skip-pg-hba dbname hostname formation monitor" \
+	" disable-monitor candidate-priority replication-quorum run" SSL
 #define REMOTE "pgdata monitor formation"
+
+#define KEEPER CMD_PGDATA | CMD_CONFIG | CMD_KEEPER
 
 /* "name/x": the option with another letter. */
 const struct cmd cmd_table[] = {
@@ -143,6 +149,35 @@ const struct cmd cmd_table[] = {
 { "set node candidate-priority <0..100>", cmd_set_node_priority, CMD_MONITOR, "set who is promoted first; 0: never", REMOTE " name json" },
 { "set node replication-quorum <boolean>", cmd_set_node_quorum, CMD_MONITOR, "set whether commits wait for a node", REMOTE " name json" },
 { "set formation number-sync-standbys <number>", cmd_set_formation_nss, CMD_MONITOR, "set how many standbys a commit waits for", REMOTE " json" },
+
+{ "inspect pgsetup pg_ctl", cmd_inspect_pgsetup_pg_ctl, 0, "which pg_ctl is used", LOCAL },
+{ "inspect pgsetup discover", cmd_inspect_pgsetup_discover, CMD_PGDATA, "what is in the data directory", LOCAL },
+{ "inspect pgsetup ready", cmd_inspect_pgsetup_ready, CMD_PGDATA, "does Postgres accept connections?", LOCAL },
+{ "inspect pgsetup wait", cmd_inspect_pgsetup_wait, CMD_PGDATA, "wait until Postgres accepts connections", LOCAL " read-write timeout" },
+{ "inspect pgsetup logs", cmd_inspect_pgsetup_logs, CMD_PGDATA, "the last lines of Postgres's logs", LOCAL },
+{ "inspect pgsetup tune", cmd_inspect_pgsetup_tune, 0, "settings computed for this machine", LOCAL },
+{ "inspect pgsetup hba-lan", cmd_inspect_pgsetup_hba_lan, KEEPER, "let the local network in", LOCAL },
+{ "inspect show ipaddr", cmd_inspect_show_ipaddr, 0, "this host's address on the way out", "pgdata" },
+{ "inspect show cidr", cmd_inspect_show_cidr, 0, "the network of that address", "pgdata" },
+{ "inspect show lookup <host>", cmd_inspect_show_lookup, 0, "the address of a name, the name of an address", "pgdata" },
+{ "inspect show hostname [uri]", cmd_inspect_show_hostname, 0, "the name others would reach this host by", "pgdata monitor" },
+{ "inspect show reverse <host>", cmd_inspect_show_reverse, 0, "do a name and its addresses lead to each other?", "pgdata" },
+{ "inspect show version", cmd_inspect_show_version, 0, "versions of the program and of the schema", "pgdata" },
+{ "inspect fsm state", cmd_inspect_fsm_state, KEEPER, "the local Postgres and the state file, as JSON", "pgdata json" },
+{ "inspect fsm list", cmd_inspect_fsm_list, 0, "from which state to which a keeper can go", "pgdata json" },
+{ "inspect fsm check", cmd_inspect_fsm_check, KEEPER | CMD_MONITOR, "does this program know the monitor's state machine?", "pgdata json" },
+{ "inspect fsm gv", cmd_inspect_fsm_gv, 0, "the state machine as a graph for dot", "pgdata" },
+{ "inspect fsm mermaid <phase>", cmd_inspect_fsm_mermaid, 0, "a part of it as a graph for mermaid", "pgdata" },
+{ "inspect monitor get primary", cmd_inspect_monitor_get_primary, KEEPER | CMD_MONITOR, "who may write in this node's group", "pgdata json" },
+{ "inspect monitor get others", cmd_inspect_monitor_get_others, KEEPER | CMD_MONITOR, "the other nodes of this node's group", "pgdata json" },
+{ "inspect monitor get candidate-count", cmd_inspect_monitor_get_candidate_count, KEEPER | CMD_MONITOR, "how many could take over", "pgdata json" },
+{ "inspect monitor get coordinator", cmd_inspect_monitor_get_coordinator, 0, "for Citus, not supported yet", "pgdata json" },
+{ "inspect monitor parse-notification <text>", cmd_inspect_monitor_parse_notification, 0, "a notification of a state, as JSON", "pgdata json" },
+{ "inspect getpid <service>", cmd_inspect_getpid, CMD_PGDATA, "the process of a service: postgres, listener, node-active", "pgdata" },
+
+{ "manual service restart <service>", cmd_manual_service_restart, CMD_PGDATA | CMD_CONFIG, "restart postgres, listener or node-active", "pgdata" },
+{ "manual service pgctl on", cmd_manual_service_pgctl_on, CMD_PGDATA | CMD_CONFIG, "start Postgres", "pgdata json" },
+{ "manual service pgctl off", cmd_manual_service_pgctl_off, CMD_PGDATA | CMD_CONFIG, "stop Postgres", "pgdata" },
 
 { "completion <shell>", cmd_completion, 0, "print the completion script for bash or zsh", "" },
 { "complete [words...]", cmd_complete, CMD_INTERNAL, "candidates for the last word", "" },

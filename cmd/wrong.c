@@ -106,7 +106,7 @@ static const char *const missing[] = { "create coordinator", "create worker",
 	"create formation", "drop formation", "show systemd",
 	"enable secondary", "enable monitor", "disable secondary",
 	"disable monitor", "get node region", "set node region",
-	"set node metadata", "activate", "inspect", "manual",
+	"set node metadata", "activate", "manual",
 	"internal", "do", "node init", "node apply", "node start", "node show",
 	"node check", "watch" };
 /* clang-format on */

@@ -497,6 +497,61 @@ hba_monitor(const struct host *h, struct err *e)
 	return rc;
 }
 
+/* Rules for the whole local network, behind the block: they are the operator's, who asked
+ * for them once, and stay. */
+static int
+append_missing(const struct host *h, const struct buf *lines, struct err *e)
+{
+	char *path = path_of(h, "pg_hba.conf");
+	struct buf text = { 0 };
+	size_t before;
+	int rc = file_read(path, &text, e);
+
+	before = buf_len(&text);
+	if (before && text.data[before - 1] != '\n')
+		buf_char(&text, '\n');
+	for (const char *l = buf_peek(lines); rc == 0 && *l; l = next_line(l)) {
+		struct buf line = { 0 };
+
+		buf_add(&line, l, (size_t)(strstr(l, MARK) - l));
+		if (!find_line(buf_peek(&text), buf_peek(&line)))
+			buf_add(&text, l, (size_t)(next_line(l) - l));
+		buf_drop(&line);
+	}
+	if (rc == 0 && buf_len(&text) > before)
+		rc = file_replace(path, &text, 0600, e) ? -1 : 1;
+	buf_drop(&text);
+	free(path);
+	return rc;
+}
+
+int
+hba_lan(const struct host *h, struct err *e)
+{
+	struct hba_rule r = { .user = "all", .method = peer_method(h->cfg) };
+	char network[HBA_ADDRESS];
+	struct buf lines = { 0 };
+	int rc = 0;
+
+	if (str_empty(h->cfg->hostname) || hba_network(h->cfg->hostname, network)) {
+		err_set(e, ERR_CONFIG, "no network interface here has the address of %s",
+		    str_empty(h->cfg->hostname) ? "this node" : h->cfg->hostname);
+		return err_hint(e, "\"config set pg_autoctl.hostname\" says which it is");
+	}
+	r.dbname = "all";
+	rules_for(h, &lines, network, r);
+	r.dbname = "replication";
+	rules_for(h, &lines, network, r);
+	if (str_eq(h->cfg->hba_level, "skip"))
+		warn_skipped(buf_peek(&lines));
+	else if (ident_map(h, e) || (rc = append_missing(h, &lines, e)) < 0)
+		rc = -1;
+	else if (tell(h, e))
+		rc = -1;
+	buf_drop(&lines);
+	return rc;
+}
+
 /* -- the door -- */
 
 bool

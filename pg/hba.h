@@ -36,6 +36,10 @@ int hba_update(const struct host *, const struct hba *, struct err *)
  * known). 1: changed, 0: same. */
 int hba_monitor(const struct host *, struct err *) __attribute__((warn_unused_result));
 
+/* All of the local network may come in, to every database and to replicate: two lines
+ * behind the block, which stay. 1: changed, 0: they were there. */
+int hba_lan(const struct host *, struct err *) __attribute__((warn_unused_result));
+
 /*
  * Closed: no client can connect, and none is connected, but ourselves, the monitor's
  * probes and replication. Verified when 0 is returned. Works on a standby, and while

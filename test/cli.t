@@ -61,7 +61,6 @@ refuses 1 'expected more after "pgdata"|expected more after "postgresql.port"' \
 refuses 1 'b: unexpected argument of "config get' config get a b
 refuses 1 'unknown command' help frobnicate
 refuses 1 '^autoctl: show systemd: not available yet' show systemd --pgdata "$dir"
-refuses 1 '^autoctl: inspect: not available yet' inspect fsm state
 
 # ---- options ----
 

@@ -4,18 +4,21 @@
 . "$(dirname "$0")/tap.sh"
 cd "$(dirname "$0")/.." || exit 1
 
+# the commands are on two pages
+commands="man/autoctl.1 man/autoctl-inspect.1"
+
 rows=$(./autoctl help mdoc | grep -c '^\.Nm')
 ok "the program lists its $rows commands" test "$rows" -gt 20
 
 missing=$(./autoctl help mdoc | grep '^\.Nm' | while read -r line; do
-	grep -qxF "$line" man/autoctl.1 || echo "$line"
+	grep -qxF "$line" $commands || echo "$line"
 done)
-is "$missing" "" "every command line is in autoctl.1"
+is "$missing" "" "every command line is in the manual"
 
 missing=$(./autoctl help mdoc | sed -n 's/^\.Fl //p' | while read -r option; do
-	grep -q -- "^\.It .*Fl $option\( \|\$\)" man/autoctl.1 || echo "$option"
+	grep -q -- "^\.It .*Fl $option\( \|\$\)" $commands || echo "$option"
 done)
-is "$missing" "" "every option is in autoctl.1"
+is "$missing" "" "every option is in the manual"
 
 # What each command takes: the options its help lists (the first four go with all), and
 # those its paragraph ends with.
@@ -28,7 +31,7 @@ wrong=$(./autoctl help mdoc | sed -n 's/^\.Nm //p' | while read -r row; do
 		/^\.It|^\.El/ { on = list = 0 }
 		on && /^Options:/ { list = 1 }
 		on && /^Takes the options of$/ { print "as another" }
-		on && list && sub(/^\.Fl -/, "") { sub(/ .*/, ""); print }' man/autoctl.1 |
+		on && list && sub(/^\.Fl -/, "") { sub(/ .*/, ""); print }' $commands |
 		sort | tr '\n' ' ')
 	[ "$help" = "$page" ] || [ "$page" = "as another " ] || echo "$words: takes $help, the page says $page"
 done)

@@ -1,0 +1,112 @@
+#!/bin/sh
+# inspect, manual, internal: what lies below the surface, on a pair.
+# SPDX-License-Identifier: PostgreSQL
+. test/pg/lib.sh
+
+# on N WORDS... : a command on the host of node N; its answer in $out, its talk in $err.
+on() {
+	on_n=$1
+	shift
+	out=$("$autoctl" "$@" --pgdata "$root/n$on_n" 2>"$root/err")
+	code=$?
+	err=$(cat "$root/err")
+}
+
+# exits CODE N WORDS...
+exits() {
+	want=$1
+	shift
+	on "$@"
+	n=$1
+	shift
+	is "$code" "$want" "node $n: $* exits with $want" || note "$out" "$err"
+}
+
+cluster_init
+
+# ---- before there is anything ----
+
+exits 0 1 inspect pgsetup pg_ctl
+exits 4 1 inspect pgsetup ready
+like "$err" 'status is: "unknown"' "it says what is"
+exits 4 1 inspect pgsetup wait --timeout 1
+like "$err" 'no settings yet' "it waited for settings"
+exits 2 1 inspect pgsetup discover --pgctl "$root/none"
+
+pair_up
+pid1=$(head -n 1 "$root/n1/postmaster.pid")
+
+# ---- pgsetup ----
+
+exits 0 1 inspect pgsetup ready
+like "$err" 'Postgres status is: "ready"' "ready"
+is "$out" "" "... and no answer on stdout"
+exits 0 2 inspect pgsetup wait -T 5
+exits 0 1 inspect pgsetup wait --read-write --timeout 5
+exits 4 2 inspect pgsetup wait -W -T 1
+like "$err" 'recovery' "a standby takes no writes"
+exits 0 1 inspect pgsetup discover
+like "$out" "^pid: *$pid1\$" "the process"
+exits 0 1 inspect pgsetup logs
+like "$err" 'ready to accept' "lines of Postgres's log"
+exits 0 1 inspect pgsetup tune
+like "$out" '^shared_buffers = ' "tuned for this machine"
+exits 0 1 inspect pgsetup hba-lan
+exits 0 1 inspect pgsetup hba-lan
+is "$(grep -c '^host all "*all"* 127.0.0.0/8 trust\|^host replication "*all"* 127.0.0.0/8 trust' \
+	"$root/n1/pg_hba.conf")" 2 "two rules, also when it is asked twice" ||
+	note "$(tail -n 4 "$root/n1/pg_hba.conf")"
+
+# ---- fsm ----
+
+cp "$(XDG_CONFIG_HOME=$root/etc "$autoctl" show file --state --pgdata "$root/n1")" "$root/state"
+exits 0 1 inspect fsm state
+is "$(json "$out" '{state,current_role}')" primary "where node 1 stands"
+is "$(json "$out" '{state,nodeId}')" "$(cat "$root/id_1")" "its id"
+is "$(json "$out" '{postgres,pid}')" "$pid1" "its Postgres"
+is "$(json "$out" '{postgres,postmaster,status}')" ready "... is ready"
+exits 0 1 inspect fsm list --json
+is "$(json "$out" '{0,current}')" init "pairs of states"
+exits 0 1 inspect fsm check --json
+is "$(json "$out" '{ok}')" true "the monitor knows the same table"
+exits 0 1 inspect fsm gv
+exits 0 1 inspect fsm mermaid failover
+exits 1 1 inspect fsm mermaid nonsense
+
+# ---- monitor ----
+
+exits 0 2 inspect monitor get primary
+is "$out" "default/0 127.0.0.1:$(node_port 1)" "node 2 knows who the primary is"
+exits 0 2 inspect monitor get primary --json
+is "$(json "$out" '{name}')" node_1 "... by name"
+exits 0 1 inspect monitor get others
+like "$out" 'node_2 .* no$' "and node 1 who the other is"
+exits 0 1 inspect monitor get others --json
+is "$(json "$out" '{0,node_is_primary}')" false "... as JSON"
+exits 0 1 inspect monitor get candidate-count
+is "$out" 1 "one may take over"
+exits 1 1 inspect monitor get coordinator
+like "$err" 'Citus formations are not supported' "no coordinator"
+
+# ---- services ----
+
+exits 0 1 inspect getpid postgres
+is "$out" "$pid1" "the process of Postgres"
+exits 0 1 inspect getpid node-active
+is "$out" "$(pid_of node_1)" "the keeper's"
+exits 12 1 inspect getpid listener
+is "$("$autoctl" inspect getpid listener --pgdata "$root/m")" "$(pid_of monitor)" "the monitor's"
+exits 0 1 manual service restart node-active
+is "$out" "$(pid_of node_1)" "a keeper that starts anew keeps its number"
+within 20 grep -q 'is started anew' "$root/log/node_1.log"
+is "$(head -n 1 "$root/n1/postmaster.pid")" "$pid1" "... and its Postgres"
+exits 0 2 manual service restart postgres
+is "$out" "$(head -n 1 "$root/n2/postmaster.pid")" "another process of Postgres"
+ok "the pair is one again" wait_pair 1 2
+exits 0 2 manual service pgctl off
+like "$err" 'starts it again' "a warning"
+exits 0 2 manual service pgctl on --json
+is "$(json "$out" '{postmaster,status}')" ready "it runs"
+ok "the pair is one again" wait_pair 1 2
+
+done_testing
