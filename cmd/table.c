@@ -162,7 +162,7 @@ const struct cmd cmd_table[] = {
 { "inspect show lookup <host>", cmd_inspect_show_lookup, 0, "the address of a name, the name of an address", "pgdata" },
 { "inspect show hostname [uri]", cmd_inspect_show_hostname, 0, "the name others would reach this host by", "pgdata monitor" },
 { "inspect show reverse <host>", cmd_inspect_show_reverse, 0, "do a name and its addresses lead to each other?", "pgdata" },
-{ "inspect show version", cmd_inspect_show_version, 0, "versions of the program and of the schema", "pgdata" },
+{ "inspect show version", cmd_inspect_show_version, 0, "the versions of the program and of the schema", "pgdata" },
 { "inspect fsm state", cmd_inspect_fsm_state, KEEPER, "the local Postgres and the state file, as JSON", "pgdata json" },
 { "inspect fsm list", cmd_inspect_fsm_list, 0, "from which state to which a keeper can go", "pgdata json" },
 { "inspect fsm check", cmd_inspect_fsm_check, KEEPER | CMD_MONITOR, "does this program know the monitor's state machine?", "pgdata json" },

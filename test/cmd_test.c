@@ -61,7 +61,7 @@ is_usage(const char *u)
 {
 	for (; *u; u++)
 		if (!islower((unsigned char)*u) && !isdigit((unsigned char)*u) &&
-		    !strchr(" -<>[].", *u))
+		    !strchr(" -_<>[].", *u))
 			return false;
 	return true;
 }
