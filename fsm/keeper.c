@@ -61,8 +61,10 @@ static bool
 fence(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
 {
 	bool writer = is_any(k->current, ST_RW);
-	/* on the way back to being the writer, and called off there */
-	bool opened = is_any(k->current, ST_DOWN) && o->pg == FSM_PG_RW;
+	/* on the way to being the writer, or back, and called off there */
+	bool halfway = is_any(k->current, ST_DOWN) ||
+		       (k->current == FSM_STOP_REPLICATION && is_any(k->goal, ST_RW));
+	bool opened = halfway && o->pg == FSM_PG_RW;
 
 	if ((writer || opened || (o->working && opens(o->act))) && o->lease_left_ms <= 0)
 		return stop_now(o, s, FSM_ACT_FENCE, "the lease is over");
@@ -190,6 +192,9 @@ must_run_first(const struct keeper *k, const struct keeper_obs *o, enum fsm_act 
 		keep_running(k, o, s);
 	else if (o->pg == FSM_PG_STANDBY && is_any(k->current, ST_RW))
 		keep_writer(k, o, s);
+	else if (o->pg == FSM_PG_STANDBY) /* a fence began, and did not finish */
+		begin(s, FSM_ACT_STOP, FSM_DEMOTE_TIMEOUT,
+		    "in recovery, but it was promoted: begins again from a stop");
 	else
 		return false;
 	return true;

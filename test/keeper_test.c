@@ -176,6 +176,16 @@ test_fence(void)
 	o.act = FSM_ACT_FENCE;
 	o.act_goal = FSM_DEMOTE_TIMEOUT;
 	WAITS(k, o, "a fence in progress is left to finish");
+	k = healthy(FSM_STOP_REPLICATION, FSM_STOP_REPLICATION);
+	o = up(FSM_PG_RW);
+	o.lease_left_ms = 0;
+	WAITS(k, o, "promoted behind a closed door: it takes no writes, and has no lease");
+	k = healthy(FSM_STOP_REPLICATION, FSM_WAIT_PRIMARY);
+	BEGINS(k, o, FSM_ACT_FENCE, FSM_DEMOTE_TIMEOUT,
+	    "its lease ran out while the door opened: called off, and closed again");
+	o = up(FSM_PG_STANDBY);
+	BEGINS(k, o, FSM_ACT_STOP, FSM_DEMOTE_TIMEOUT,
+	    "a fence on the way to the writer was cut short: it is finished");
 	k = healthy(FSM_PRIMARY, FSM_PRIMARY);
 	o = up(FSM_PG_RW);
 	o.contact_age_ms = 20001;
