@@ -264,9 +264,11 @@ struct m_result {
 	double seconds;
 	bool whole; /* nothing is left unexplored */
 	const char *broken;
-	int steps; /* of the trace */
+	int steps;     /* of the trace */
+	uint64_t seed; /* of the walk that found it */
 };
 struct m_limits {
+	uint64_t seed; /* the first walk */
 	long long states;
 	double seconds;
 	bool liveness;

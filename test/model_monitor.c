@@ -538,6 +538,14 @@ note_permission(struct m_world *w, const struct fsm_plan *p)
 	w->loss = p->next.op.allow_loss || (w->loss && p->next.op.kind != FSM_OP_NONE);
 }
 
+/* Where a loss is allowed, what a new writer lacks is lost, whoever follows it. */
+static void
+accept_loss(const struct m_world *before, struct m_world *w)
+{
+	if (w->loss && w->m.writer && w->m.writer != before->m.writer)
+		m_check_history(w, w->m.writer - 1, "is the writer");
+}
+
 /* -- decide -- */
 
 static void
@@ -631,6 +639,7 @@ m_decide(struct m_world *w, const struct m_look *l)
 
 	if (!decide(w, l))
 		return false;
+	accept_loss(&before, w);
 	check_edges(&before, w);
 	return true;
 }
@@ -821,6 +830,7 @@ m_decide_each(const struct m_world *w, m_emit *emit, void *arg)
 			m_break(o->broken.name, "%s", o->broken.text);
 		next.m = o->m;
 		next.loss = o->loss;
+		accept_loss(w, &next);
 		next.faults = (uint8_t)(next.faults - (o->look.falsely != 0));
 		check_edges(w, &next);
 		emit(arg, &next, &label);

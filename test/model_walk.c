@@ -182,7 +182,7 @@ m_walks(
 	memset(&m_broken, 0, sizeof m_broken);
 	m_forget_settled();
 	quiet.trace = false;
-	for (seed = 0; !result->broken; seed++) {
+	for (seed = limits->seed; !result->broken; seed++) {
 		if (limits->seconds > 0 && now() - began > limits->seconds)
 			break;
 		if (limits->states && result->states >= limits->states)
@@ -192,6 +192,7 @@ m_walks(
 			result->depth = k.steps;
 	}
 	result->seconds = now() - began;
+	result->seed = result->broken ? seed - 1 : seed;
 	if (result->broken && limits->trace) {
 		m_forget_settled();
 		quiet.trace = true;
