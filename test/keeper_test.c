@@ -179,7 +179,8 @@ test_fence(void)
 	k = healthy(FSM_STOP_REPLICATION, FSM_STOP_REPLICATION);
 	o = up(FSM_PG_RW);
 	o.lease_left_ms = 0;
-	WAITS(k, o, "promoted behind a closed door: it takes no writes, and has no lease");
+	WAITS(
+	    k, o, "promoted behind a closed door: it takes no writes, and has no lease");
 	k = healthy(FSM_STOP_REPLICATION, FSM_WAIT_PRIMARY);
 	BEGINS(k, o, FSM_ACT_FENCE, FSM_DEMOTE_TIMEOUT,
 	    "its lease ran out while the door opened: called off, and closed again");
