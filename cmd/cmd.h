@@ -270,5 +270,12 @@ int cmd_inspect_getpid(struct cmd_ctx *);
 int cmd_manual_service_restart(struct cmd_ctx *);
 int cmd_manual_service_pgctl_on(struct cmd_ctx *);
 int cmd_manual_service_pgctl_off(struct cmd_ctx *);
+int cmd_manual_fsm_init(struct cmd_ctx *);
+int cmd_manual_fsm_assign(struct cmd_ctx *);
+int cmd_manual_fsm_step(struct cmd_ctx *);
+int cmd_manual_fsm_step_report(struct cmd_ctx *);
+int cmd_manual_fsm_step_advance(struct cmd_ctx *);
+int cmd_manual_fsm_nodes_get(struct cmd_ctx *);
+int cmd_manual_fsm_nodes_set(struct cmd_ctx *);
 
 #endif

@@ -98,6 +98,13 @@ cmd_create_postgres(struct cmd_ctx *x)
 		return -1;
 	if (x->args.run)
 		return node_serve(&x->config, NODE_RUN, &x->err);
+	if (config_no_monitor(&x->config) && stage != NODE_READY) {
+		log_info("there is no monitor to build this node for: it is in state "
+			 "init");
+		log_hint(
+		    "run it, then \"%s manual fsm assign single\" builds it", x->program);
+		return 0;
+	}
 	if (stage == NODE_READY) {
 		log_info("this node exists: %s", buf_peek(&x->cfg_path));
 		log_hint(

@@ -6,6 +6,7 @@
 #include "cmd/act.h"
 #include "cmd/loop.h"
 #include "cmd/node_create.h"
+#include "cmd/node_step.h"
 #include "cmd/service.h"
 #include "ini/log.h"
 #include "pg/host.h"
@@ -114,6 +115,7 @@ struct node {
 	struct mono contact; /* when the last good reply was asked for, or our start */
 	enum fsm_state told; /* the state of the last answered report, UNKNOWN none */
 	struct mono lease_until;
+	bool keeps_lease; /* it ends by itself when this process has gone */
 	bool lease_limited;
 	struct mono lease_spawned;
 	int64_t peers_gen; /* of the list below */
@@ -123,6 +125,11 @@ struct node {
 	struct peer peer[FSM_NODES_MAX];
 	int history_tli; /* published */
 	int parking;     /* 0 no, 1 to be asked, 2 accepted, 3 refused */
+
+	struct node_step step;
+	bool noticed;            /* the monitor said that the goal is another one */
+	unsigned long nodes_ino; /* the file of nodes, as it was read */
+	int64_t nodes_ns;
 
 	struct node_session local;
 	bool slots_sent; /* the statement under way is about slots */

@@ -243,8 +243,7 @@ write_state(const struct config *c, const struct finding *f, const struct regist
 	s.keeper.node_id = r->id;
 	s.keeper.group_id = r->group;
 	s.keeper.system_identifier = f->control.system_identifier;
-	/* nobody assigns a first goal where there is no monitor */
-	s.keeper.goal = config_no_monitor(c) ? FSM_SINGLE : FSM_INIT;
+	s.keeper.goal = FSM_INIT;
 	if (rc == 0)
 		rc = statefile_write(buf_peek(&path), &s, e);
 	buf_drop(&path);

@@ -176,8 +176,10 @@ node_lease_left_ms(const struct node *n)
 void
 node_lease_close(struct node *n)
 {
-	n->lease_limited = false;
-	node_lease_turn(n);
+	if (!n->keeps_lease) {
+		n->lease_limited = false;
+		node_lease_turn(n);
+	}
 	if (shared != NULL)
 		munmap(shared, sizeof *shared);
 	if (shared_fd >= 0)

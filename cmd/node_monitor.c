@@ -135,6 +135,10 @@ got_reply(struct node *n)
 		log_once_err(&n->mon.trouble, LOG_LEVEL_WARN, &e);
 		return;
 	}
+	if (n->step.frozen) {
+		accept_lease(n, &r);
+		return;
+	}
 	if (!accept_goal(n, &r))
 		return;
 	accept_lease(n, &r);
@@ -252,7 +256,9 @@ got_refusal(struct node *n, struct err *e)
 static int
 send_report(struct node *n, struct err *e)
 {
-	node_report_fill(n, &n->report);
+	n->step.frozen = !node_step_reports(n);
+	if (!n->step.frozen)
+		node_report_fill(n, &n->report);
 	if (report_format(&n->report, &n->params, e) == -1)
 		return -1;
 	n->asked_at = clock_mono();
@@ -385,7 +391,8 @@ next_ask(struct node *n)
 {
 	if (n->asks & (1U << ASK_LISTEN))
 		return ASK_LISTEN;
-	if (n->told == FSM_UNKNOWN || node_report_due(n))
+	if (n->step.suspended ? node_step_due(n)
+			      : n->told == FSM_UNKNOWN || node_report_due(n))
 		return mono_reached(n->loop.now, n->mon.retry_at) ? ASK_REPORT : ASK_NONE;
 	for (int a = ASK_PEERS; a < ASK_COUNT; a++)
 		if (n->asks & (1U << a))
@@ -484,8 +491,10 @@ take_notices(struct node *n)
 
 	snprintf(id, sizeof id, "%lld", (long long)n->k->node_id);
 	while (n->mon.w.state != WATCH_CLOSED && watch_notice(&n->mon.w, &note))
-		if (strcmp(note.channel, STORE_GOAL) == 0 && str_eq(note.payload, id))
+		if (strcmp(note.channel, STORE_GOAL) == 0 && str_eq(note.payload, id)) {
 			n->report_at = n->loop.now;
+			n->noticed = true;
+		}
 }
 
 static void

@@ -1,12 +1,14 @@
 /* autoctl node run: the keeper's loop. It looks, reports, steps, and never waits. */
 /* SPDX-License-Identifier: PostgreSQL */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cmd/node.h"
+#include "cmd/node_alone.h"
 #include "ini/buf.h"
 #include "ini/mem.h"
 #include "pg/conf.h"
@@ -84,26 +86,19 @@ take_step(struct node *n)
 	return false;
 }
 
-/* Where there is no monitor the standing goal is all there is, and nobody to lose. */
-static void
-go_alone(struct node *n)
-{
-	n->k->contact = true;
-	n->contact = n->loop.now;
-	n->told = n->k->current;
-}
-
 static void
 turn(struct node *n)
 {
 	if (config_no_monitor(&n->cfg))
-		go_alone(n);
+		node_alone_turn(n);
 	node_local_turn(n);
 	node_disk_turn(n);
 	node_ping_turn(n);
 	node_monitor_turn(n);
-	for (int i = 0; i < STEPS_MAX && !n->leave && take_step(n); i++)
+	for (int i = 0; i < STEPS_MAX && !n->leave && node_step_moves(n) && take_step(n);
+	     i++)
 		;
+	node_step_turn(n);
 	node_lease_turn(n);
 	node_chore_turn(n);
 	if (n->hurry) {
@@ -172,6 +167,8 @@ reload(struct node *n)
 	n->mon.retry_at = n->loop.now;
 	n->chore_due = true;
 	n->chore_settings = true;
+	if (node_step_open(n, &e) == -1)
+		log_err(LOG_LEVEL_WARN, &e);
 }
 
 /* Nothing under way is lost: works end first, and what is running is adopted. */
@@ -216,7 +213,8 @@ hands_over(const struct node *n)
 {
 	enum fsm_state s = n->k->current;
 
-	return n->svc.stop == SIGTERM && !config_no_monitor(&n->cfg) &&
+	return n->svc.stop == SIGTERM && !n->step.suspended &&
+	       !config_no_monitor(&n->cfg) &&
 	       (s == FSM_PRIMARY || s == FSM_SECONDARY || s == FSM_CATCHINGUP ||
 		   s == FSM_PREPARE_MAINTENANCE || s == FSM_WAIT_MAINTENANCE ||
 		   s == FSM_MAINTENANCE || n->parking == 2);
@@ -386,6 +384,7 @@ set_times(struct node *n)
 static void
 forget_all(struct node *n)
 {
+	node_step_close(n);
 	node_lease_close(n);
 	watch_close(&n->mon.w);
 	watch_close(&n->local.w);
@@ -419,6 +418,8 @@ open_all(struct node *n, struct err *e)
 	set_times(n);
 	/* what a worker leaves behind comes to us, not to pid 1 */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (n->mode == NODE_RUN && node_step_open(n, e) == -1)
+		return -1;
 	return node_lease_open(n, e);
 }
 
@@ -434,7 +435,8 @@ new_node(const struct config *cfg, enum node_mode mode)
 	n->mon_name.fd = n->ping_name.fd = -1;
 	n->mon.fd = n->local.fd = n->ping.fd = n->work.fd = n->pidfd = -1;
 	n->loop.wake[0] = n->loop.wake[1] = -1;
-	n->svc.lock_fd = -1;
+	n->svc.lock_fd = n->step.fd = n->step.client = -1;
+	n->step.suspended = mode == NODE_RUN && getenv("PG_AUTOCTL_SUSPENDED") != NULL;
 	n->told = FSM_UNKNOWN;
 	set_paths(n);
 	return n;
@@ -457,6 +459,30 @@ node_serve(const struct config *cfg, enum node_mode mode, struct err *e)
 			rc = err_set(e, (enum err_kind)n->exit_kind, "%s",
 			    n->error[0] != '\0' ? n->error : "the keeper has ended");
 	}
+	forget_all(n);
+	return rc;
+}
+
+int
+node_step_once(const struct config *cfg, enum node_step_kind kind, char *answer,
+    size_t size, struct err *e)
+{
+	struct node *n = new_node(cfg, NODE_ADOPT);
+	int rc;
+
+	n->step.suspended = n->keeps_lease = true;
+	rc = open_all(n, e);
+	if (rc == 0)
+		node_step_begin(n, kind);
+	while (rc == 0 && n->step.phase != STEP_IDLE && n->svc.stop == 0 && !n->leave) {
+		rc = loop_once(&n->loop, wait_ms(n), e);
+		if (rc == 0)
+			turn(n);
+	}
+	snprintf(answer, size, "%s", n->step.answer);
+	if (rc == 0 && n->step.phase != STEP_IDLE)
+		rc = err_set(e, ERR_SYSTEM, "the step was called off");
+	node_work_abort(n);
 	forget_all(n);
 	return rc;
 }

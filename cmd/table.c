@@ -175,6 +175,14 @@ const struct cmd cmd_table[] = {
 { "inspect monitor parse-notification <text>", cmd_inspect_monitor_parse_notification, 0, "a notification of a state, as JSON", "pgdata json" },
 { "inspect getpid <service>", cmd_inspect_getpid, CMD_PGDATA, "the process of a service: postgres, listener, node-active", "pgdata" },
 
+{ "manual fsm init", cmd_manual_fsm_init, KEEPER, "a new state file, from what the data directory says", "pgdata json" },
+{ "manual fsm assign <state>", cmd_manual_fsm_assign, KEEPER, "without a monitor: the state to go to", "pgdata json" },
+{ "manual fsm step", cmd_manual_fsm_step, KEEPER, "report, and go to the goal that comes back", "pgdata json" },
+{ "manual fsm step report", cmd_manual_fsm_step_report, KEEPER, "only report, and keep the goal", "pgdata json" },
+{ "manual fsm step advance", cmd_manual_fsm_step_advance, KEEPER, "only go to the goal", "pgdata json" },
+{ "manual fsm nodes get", cmd_manual_fsm_nodes_get, KEEPER, "without a monitor: the nodes of the group", "pgdata json" },
+{ "manual fsm nodes set <file>", cmd_manual_fsm_nodes_set, KEEPER, "without a monitor: say which nodes there are", "pgdata json" },
+
 { "manual service restart <service>", cmd_manual_service_restart, CMD_PGDATA | CMD_CONFIG, "restart postgres, listener or node-active", "pgdata" },
 { "manual service pgctl on", cmd_manual_service_pgctl_on, CMD_PGDATA | CMD_CONFIG, "start Postgres", "pgdata json" },
 { "manual service pgctl off", cmd_manual_service_pgctl_off, CMD_PGDATA | CMD_CONFIG, "stop Postgres", "pgdata" },

@@ -109,4 +109,43 @@ exits 0 2 manual service pgctl on --json
 is "$(json "$out" '{postmaster,status}')" ready "it runs"
 ok "the pair is one again" wait_pair 1 2
 
+# ---- step by step ----
+
+node_start_suspended() {
+	start "node_$1" env PG_AUTOCTL_SUSPENDED=1 "$autoctl" node run --pgdata "$root/n$1"
+}
+
+stands() {
+	states_now=$(states 2)
+	echo "node_2 is $states_now"
+	[ "$states_now" = "$1" ]
+}
+
+# steps STATE : as many as it takes until node 2 is there, also by the monitor's word.
+steps() {
+	"$autoctl" manual fsm step --pgdata "$root/n2" && stands "$1 $1"
+}
+
+exits 3 2 manual fsm step
+like "$err" 'not in step mode' "a keeper that runs takes no steps"
+kill -KILL "$(pid_of node_2)"
+ok "the keeper of node 2 is gone" within 10 gone "$(pid_of node_2)"
+ok "it is back, in step mode" eval 'node_start_suspended 2; within 20 test -S "$root/run/pg_autoctl$root/n2/pg_autoctl.pid.step"'
+exits 0 2 manual fsm step
+is "$out" "secondary ➜ secondary" "a step that changes nothing"
+ok "maintenance is asked for" monitor_sql "select pgautofailover.start_maintenance($(cat "$root/id_2"))"
+ok "the monitor assigns it" within 20 goal_is 2 wait_maintenance
+ok "the node hears nothing of it" holds 2 stands 'secondary wait_maintenance'
+exits 0 2 manual fsm step report
+is "$out" "secondary ➜ wait_maintenance" "it is told"
+exits 0 2 manual fsm step advance
+is "$out" "secondary ➜ wait_maintenance" "it goes there"
+ok "the monitor does not know" holds 1 stands 'secondary wait_maintenance'
+ok "until the next step" within 30 steps maintenance
+ok "and back" monitor_sql "select pgautofailover.stop_maintenance($(cat "$root/id_2"))"
+ok "step by step" within 60 steps secondary
+stop_node 2
+exits 0 2 manual fsm step
+like "$out" '^secondary ➜ ' "a step of a keeper that does not run: $out"
+
 done_testing
