@@ -289,7 +289,7 @@ leave(struct node *n)
 {
 	struct err e = { 0 };
 
-	if (n->svc.stop == 0 && n->keeps_postgres)
+	if ((n->svc.stop == 0 && n->keeps_postgres) || n->mode == NODE_ADOPT)
 		return; /* dropped, or not wanted: what runs is not ours to stop */
 	stop_postgres(n);
 	(void)!loop_once(&n->loop, 0, &e);

@@ -1,6 +1,7 @@
 /* Debian keeps a cluster's settings in /etc: bring them to where ours are (contract 9).
  */
 /* SPDX-License-Identifier: PostgreSQL */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,9 @@
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
+#include "pg/conf.h"
 #include "pg/host.h"
+#include "pg/postmaster.h"
 #include "pg/setup.h"
 
 #include "ini/ban.h"
@@ -123,11 +126,39 @@ disable_start(const char *dir)
 	free(path);
 }
 
+/* One that runs goes on reading /etc, where it looks for what its settings include. */
+static int
+link_included(const struct host *h, const char *dir, struct err *e)
+{
+	static const char *const included[] = { CONF_MAIN, CONF_STANDBY };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof included / sizeof included[0]; i++) {
+		char *from = xasprintf("%s/%s", dir, included[i]);
+		char *to = xasprintf("%s/%s", h->pgdata, included[i]);
+
+		if (symlink(to, from) && errno != EEXIST) {
+			rc = err_sys(e, "make the link %s", from);
+			err_hint(
+			    e, "let %s write there, or stop Postgres first", h->osuser);
+		}
+		free(from);
+		free(to);
+	}
+	return rc;
+}
+
 int
 setup_debian(const struct host *h, struct err *e)
 {
 	char *dir = etc_dir(h);
+	struct postmaster pm = { 0 };
 	int rc = 0;
+
+	if (dir)
+		postmaster_find(h, &pm);
+	if (pm.pid)
+		rc = link_included(h, dir, e);
 
 	/* postgresql.conf last: while it is missing in PGDATA this is done again */
 	for (size_t i = FILES; dir && rc == 0 && i-- > 0;) {

@@ -425,7 +425,7 @@ app_uri() {
 postmaster_of() {
 	case $1 in
 	/*) pm_dir=$1 ;;
-	*) pm_dir=$root/n$1 ;;
+	*) pm_dir=$(readlink -f "$root/n$1") ;;
 	esac
 	pm_pid=0
 	read -r pm_pid _ 2>/dev/null <"$pm_dir/postmaster.pid"
@@ -439,7 +439,7 @@ postmaster_of() {
 # Every process that works in this data directory, orphans of a postmaster included.
 processes_in() {
 	# one process looks at all of them: there may be hundreds
-	find /proc/[0-9]*/cwd -maxdepth 0 -lname "$1" 2>/dev/null | cut -d / -f 3
+	find /proc/[0-9]*/cwd -maxdepth 0 -lname "$(readlink -f "$1")" 2>/dev/null | cut -d / -f 3
 }
 
 # A process, its children, their children.
