@@ -43,13 +43,6 @@ cmd_inspect_monitor_get_primary(struct cmd_ctx *x)
 	    NULL);
 }
 
-int
-cmd_inspect_monitor_get_coordinator(struct cmd_ctx *x)
-{
-	(void)x;
-	return err_set(&x->err, ERR_USAGE, "Citus formations are not supported yet");
-}
-
 /* Who could take over: neither the primary, nor one that is never promoted. */
 int
 cmd_inspect_monitor_get_candidate_count(struct cmd_ctx *x)

@@ -94,6 +94,7 @@ const struct cmd_opt cmd_options[] = {
 	" disable-monitor candidate-priority replication-quorum run" SSL
 #define REMOTE "pgdata monitor formation"
 
+#define SERVICE CMD_PGDATA | CMD_CONFIG | CMD_SERVICE | CMD_INTERNAL
 #define KEEPER CMD_PGDATA | CMD_CONFIG | CMD_KEEPER
 
 /* "name/x": the option with another letter. */
@@ -171,7 +172,7 @@ const struct cmd cmd_table[] = {
 { "inspect monitor get primary", cmd_inspect_monitor_get_primary, KEEPER | CMD_MONITOR, "who may write in this node's group", "pgdata json" },
 { "inspect monitor get others", cmd_inspect_monitor_get_others, KEEPER | CMD_MONITOR, "the other nodes of this node's group", "pgdata json" },
 { "inspect monitor get candidate-count", cmd_inspect_monitor_get_candidate_count, KEEPER | CMD_MONITOR, "how many could take over", "pgdata json" },
-{ "inspect monitor get coordinator", cmd_inspect_monitor_get_coordinator, 0, "for Citus, not supported yet", "pgdata json" },
+{ "inspect monitor get coordinator", cmd_no_citus, 0, "for Citus, not supported yet", "pgdata json" },
 { "inspect monitor parse-notification <text>", cmd_inspect_monitor_parse_notification, 0, "a notification of a state, as JSON", "pgdata json" },
 { "inspect getpid <service>", cmd_inspect_getpid, CMD_PGDATA, "the process of a service: postgres, listener, node-active", "pgdata" },
 
@@ -183,9 +184,37 @@ const struct cmd cmd_table[] = {
 { "manual fsm nodes get", cmd_manual_fsm_nodes_get, KEEPER, "without a monitor: the nodes of the group", "pgdata json" },
 { "manual fsm nodes set <file>", cmd_manual_fsm_nodes_set, KEEPER, "without a monitor: say which nodes there are", "pgdata json" },
 
+{ "manual monitor register <state>", cmd_manual_monitor_register, KEEPER, "register this node, as init or single", LOCAL " json" },
+{ "manual monitor active", cmd_manual_monitor_active, KEEPER | CMD_MONITOR, "report once, print the goal", "pgdata json" },
+{ "manual monitor version", cmd_manual_monitor_version, CMD_PGDATA | CMD_CONFIG, "bring the monitor's schema up to date, print its version", "pgdata" },
+{ "manual primary slot create [name]", cmd_manual_primary_slot_create, KEEPER, "a replication slot (default: this node's)", LOCAL },
+{ "manual primary slot drop [name]", cmd_manual_primary_slot_drop, KEEPER, "drop a replication slot (default: this node's)", LOCAL },
+{ "manual primary adduser monitor <uri>", cmd_manual_primary_adduser_monitor, KEEPER, "the role the monitor comes in with, and its rule", LOCAL },
+{ "manual primary adduser replica", cmd_manual_primary_adduser_replica, KEEPER, "the role standbys come in with", LOCAL },
+{ "manual primary defaults", cmd_manual_primary_defaults, KEEPER, "write the settings a node needs", LOCAL },
+{ "manual primary identify <host> <port>", cmd_manual_primary_identify, KEEPER, "what a server says of itself to a standby", LOCAL },
+{ "manual standby init <host> <port>", cmd_manual_standby_init, KEEPER, "copy a server, and follow it", LOCAL },
+{ "manual standby rewind <host> <port>", cmd_manual_standby_rewind, KEEPER, "follow a server; rewind first, if need be", LOCAL },
+{ "manual standby crash-recovery", cmd_manual_standby_crash_recovery, KEEPER, "recover what crashed, as a standby, and stop", LOCAL },
+{ "manual standby promote", cmd_manual_standby_promote, KEEPER, "make a primary of a standby", LOCAL },
+{ "manual coordinator [words...]", cmd_no_citus, 0, "for Citus, not supported yet", "pgdata" },
+
 { "manual service restart <service>", cmd_manual_service_restart, CMD_PGDATA | CMD_CONFIG, "restart postgres, listener or node-active", "pgdata" },
 { "manual service pgctl on", cmd_manual_service_pgctl_on, CMD_PGDATA | CMD_CONFIG, "start Postgres", "pgdata json" },
 { "manual service pgctl off", cmd_manual_service_pgctl_off, CMD_PGDATA | CMD_CONFIG, "stop Postgres", "pgdata" },
+
+{ "internal service pgcontroller", cmd_internal_service_postgres, SERVICE, "keep Postgres running, and nothing else", "pgdata" },
+{ "internal service postgres", cmd_internal_service_postgres, SERVICE, "keep Postgres running, and nothing else", "pgdata" },
+{ "internal service listener", cmd_internal_service_listener, SERVICE, "run a monitor", "pgdata" },
+{ "internal service node-active", cmd_internal_service_node_active, SERVICE, "run a keeper", "pgdata" },
+{ "internal demo [words...]", cmd_internal_none, CMD_INTERNAL, "not a part of this program", "pgdata" },
+{ "internal tmux [words...]", cmd_internal_none, CMD_INTERNAL, "not a part of this program", "pgdata" },
+{ "do service pgcontroller", cmd_internal_service_postgres, SERVICE, "keep Postgres running, and nothing else", "pgdata" },
+{ "do service postgres", cmd_internal_service_postgres, SERVICE, "keep Postgres running, and nothing else", "pgdata" },
+{ "do service listener", cmd_internal_service_listener, SERVICE, "run a monitor", "pgdata" },
+{ "do service node-active", cmd_internal_service_node_active, SERVICE, "run a keeper", "pgdata" },
+{ "do demo [words...]", cmd_internal_none, CMD_INTERNAL, "not a part of this program", "pgdata" },
+{ "do tmux [words...]", cmd_internal_none, CMD_INTERNAL, "not a part of this program", "pgdata" },
 
 { "completion <shell>", cmd_completion, 0, "print the completion script for bash or zsh", "" },
 { "complete [words...]", cmd_complete, CMD_INTERNAL, "candidates for the last word", "" },

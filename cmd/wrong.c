@@ -106,8 +106,8 @@ static const char *const missing[] = { "create coordinator", "create worker",
 	"create formation", "drop formation", "show systemd",
 	"enable secondary", "enable monitor", "disable secondary",
 	"disable monitor", "get node region", "set node region",
-	"set node metadata", "activate", "manual",
-	"internal", "do", "node init", "node apply", "node start", "node show",
+	"set node metadata", "activate",
+	"node init", "node apply", "node start", "node show",
 	"node check", "watch" };
 /* clang-format on */
 
@@ -150,7 +150,10 @@ help_wrong_words(struct cmd_ctx *x, const struct cmd_line *l, int best)
 		    &x->err, ERR_USAGE, "expected more after \"%s\"", l->word[l->n - 1]);
 	else
 		err_set(&x->err, ERR_USAGE, "expected a command");
-	if (*near)
+	if (l->n && strcmp(l->word[0], "do") == 0)
+		err_hint(&x->err, "what was below \"do\" is below \"inspect\" and "
+				  "\"manual\"");
+	else if (*near)
 		err_hint(&x->err, "did you mean \"%s\"?", near);
 	else if (buf_len(&all))
 		err_hint(&x->err, "%s%s%s: %s", best ? "after \"" : "there is",

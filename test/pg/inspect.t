@@ -88,6 +88,36 @@ is "$out" 1 "one may take over"
 exits 1 1 inspect monitor get coordinator
 like "$err" 'Citus formations are not supported' "no coordinator"
 
+# ---- acts that a running keeper does not mind ----
+
+exits 0 1 manual primary slot create by_hand
+exits 0 1 manual primary slot create by_hand
+is "$(sql 1 "select count(*) from pg_replication_slots where slot_name = 'by_hand'")" 1 "a slot"
+exits 4 2 manual primary slot create by_hand
+exits 0 1 manual primary slot drop by_hand
+is "$(sql 1 "select count(*) from pg_replication_slots where slot_name = 'by_hand'")" 0 "it is gone"
+exits 0 1 manual primary adduser replica
+exits 0 1 manual primary adduser monitor "$(monitor_uri)"
+exits 0 1 manual primary defaults
+exits 0 2 manual primary identify 127.0.0.1 "$(node_port 1)"
+like "$out" '^Timeline: *1' "what the primary says of itself"
+is "$("$autoctl" manual monitor version --pgdata "$root/m")" \
+	"$(monitor_sql 'select max(version) from pgautofailover.schema_version')" "the schema's version"
+exits 2 1 manual monitor version
+
+# ---- ... and those it would undo ----
+
+for act in "standby init 127.0.0.1 $(node_port 1)" "standby rewind 127.0.0.1 $(node_port 1)" \
+	"standby crash-recovery" "standby promote" "monitor active" "fsm init"; do
+	exits 3 2 manual $act
+	like "$err" 'is served by process' "... it says by whom"
+done
+exits 2 2 manual fsm assign single
+exits 2 2 manual fsm nodes get
+exits 1 2 manual coordinator add
+exits 12 1 internal service node-active
+like "$err" 'already' "one keeper is enough"
+
 # ---- services ----
 
 exits 0 1 inspect getpid postgres
@@ -147,5 +177,28 @@ ok "step by step" within 60 steps secondary
 stop_node 2
 exits 0 2 manual fsm step
 like "$out" '^secondary ➜ ' "a step of a keeper that does not run: $out"
+
+# ---- by hand, while no keeper runs ----
+
+exits 0 2 manual monitor active
+like "$out" "^default/0 127.0.0.1:$(node_port 2) $(cat "$root/id_2"):0 [a-z]" "a report, and a goal"
+exits 0 2 manual service pgctl off
+exits 0 2 manual standby crash-recovery
+exits 4 2 inspect pgsetup ready
+exits 0 2 manual standby init 127.0.0.1 "$(node_port 1)"
+like "$err" 'it was copied' "a copy"
+exits 0 2 manual standby rewind 127.0.0.1 "$(node_port 1)"
+like "$err" 'nothing had to be undone' "nothing to rewind"
+ok "it follows" within 20 eval '[ "$(sql 1 "select count(*) from pg_stat_replication
+	where state = '"'streaming'"'")" = 1 ]'
+node_start 2
+ok "the pair is one again" wait_pair 1 2
+stop_node 2 INT
+start node_2 "$autoctl" do service postgres --pgdata "$root/n2"
+ok "Postgres alone" within 20 serves 2
+kill -KILL "$(head -n 1 "$root/n2/postmaster.pid")"
+ok "killed, it is started again" within 30 serves 2
+stop_node 2
+fails "and stopped with its service" 2 serves 2
 
 done_testing
