@@ -142,6 +142,7 @@ cmd_open_monitor(struct cmd_ctx *x)
 		x->err.kind = ERR_MONITOR;
 		return -1;
 	}
+	err_clear(&x->err); /* of the places where it was looked for in vain */
 	return 0;
 }
 

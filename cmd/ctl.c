@@ -6,15 +6,37 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/metadata.h"
 #include "cmd/service.h"
 #include "cmd/setup.h"
 #include "ini/log.h"
 
 #include "ini/ban.h"
 
+/* A name or an address that the monitor refuses is none to start with; when it cannot be
+ * asked, the keeper does so later. */
+static int
+tell_metadata(struct cmd_ctx *x)
+{
+	int n = cmd_metadata_options(x);
+	pid_t pid;
+
+	if (n <= 0 || service_find(buf_peek(&x->pgdata), &pid, NULL) == 1)
+		return n < 0 ? -1 : 0;
+	if (cmd_metadata_tell(x)) {
+		if (x->err.sqlstate[0])
+			return -1;
+		log_warn("%s; the monitor is told later", x->err.msg);
+		err_clear(&x->err);
+	}
+	return config_save(&x->config, buf_peek(&x->cfg_path), &x->err);
+}
+
 int
 cmd_run(struct cmd_ctx *x)
 {
+	if (x->config.kind == CONFIG_KEEPER && tell_metadata(x))
+		return -1;
 	return x->config.kind == CONFIG_MONITOR ? cmd_monitor_run(x) : cmd_node_run(x);
 }
 

@@ -119,5 +119,7 @@ cmd_manual_monitor_version(struct cmd_ctx *x)
 int
 cmd_no_citus(struct cmd_ctx *x)
 {
-	return err_set(&x->err, ERR_USAGE, "Citus formations are not supported yet");
+	err_set(&x->err, ERR_USAGE, "Citus formations are not supported yet");
+	return err_hint(&x->err,
+	    "formations of plain Postgres are: \"%s create postgres\"", x->program);
 }

@@ -137,6 +137,7 @@ struct node {
 	struct node_seen seen;
 	struct report_peer last_peer[FSM_NODES_MAX];
 	pid_t postmaster;
+	int pgport; /* where it was seen to listen; 0: not seen yet */
 	int pidfd;
 	enum fsm_pg pg;
 	struct mono pg_up;   /* last seen up */

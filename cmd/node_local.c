@@ -127,6 +127,10 @@ node_postmaster_look(struct node *n)
 		return;
 	}
 	n->postmaster = found.pid;
+	if (found.port != 0 && found.port != n->pgport) {
+		n->pgport = found.port;
+		n->asks |= 1U << ASK_METADATA;
+	}
 	if (service_part(&n->svc, "postgres", found.pid, NULL))
 		log_debug("the pid file was not updated");
 	n->pg = FSM_PG_STARTING;

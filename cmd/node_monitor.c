@@ -234,6 +234,11 @@ got_refusal(struct node *n, struct err *e)
 		node_save(n);
 		return;
 	}
+	if (asked == ASK_METADATA) {
+		log_warn("the monitor does not take this node's name, host and port: %s",
+		    e->msg);
+		return;
+	}
 	log_once_err(&n->mon.trouble, LOG_LEVEL_WARN, e);
 	/* 42704: there is no such node: it was removed while we were away */
 	if (asked == ASK_REPORT && strcmp(e->sqlstate, "42704") == 0) {
@@ -331,8 +336,10 @@ static int
 send_metadata(struct node *n, const char *id, struct err *e)
 {
 	char port[16];
-	int p = n->cfg.proxyport > 0 ? n->cfg.proxyport : n->cfg.port;
+	int p = n->pgport ? n->pgport : n->cfg.port;
 
+	if (n->cfg.proxyport > 0)
+		p = n->cfg.proxyport;
 	snprintf(port, sizeof port, "%d", p);
 	return watch_send(&n->mon.w,
 	    "select pgautofailover.update_node_metadata($1::bigint, $2, $3, $4::int)",

@@ -25,7 +25,7 @@ own_name(struct cmd_ctx *x, const char **name)
 	return err_hint(&x->err, "give --name");
 }
 
-/* {"name": "node_1", "candidate-priority": 50}, or just the value. */
+/* {"name": "node_1", "candidate-priority": 50}, or just the value: as it is in JSON. */
 static void
 print_value(struct cmd_ctx *x, const char *name, const char *key, const char *value)
 {
@@ -56,7 +56,8 @@ get_node(struct cmd_ctx *x, const char *column, const char *key)
 		return -1;
 	if (db_query(&x->monitor, &x->err, &r,
 		"select candidatepriority as priority, "
-		"case when replicationquorum then 'true' else 'false' end as quorum "
+		"case when replicationquorum then 'true' else 'false' end as quorum, "
+		"region, to_json(region) as region_json "
 		"from pgautofailover.node where formationid = $1 and nodename = $2",
 		buf_peek(&x->formation), name, DB_END))
 		return -1;
@@ -83,6 +84,12 @@ int
 cmd_get_node_quorum(struct cmd_ctx *x)
 {
 	return get_node(x, "quorum", "replication-quorum");
+}
+
+int
+cmd_get_node_region(struct cmd_ctx *x)
+{
+	return get_node(x, x->args.json ? "region_json" : "region", "region");
 }
 
 int
@@ -175,6 +182,25 @@ cmd_set_node_quorum(struct cmd_ctx *x)
 	return set_node(x,
 	    "select pgautofailover.set_node_replication_quorum($1, $2, $3::bool)",
 	    on ? "true" : "false", "replication-quorum");
+}
+
+/* Nobody has to take it over: it is for people. */
+int
+cmd_set_node_region(struct cmd_ctx *x)
+{
+	struct buf b = { 0 };
+	const char *name;
+
+	if (str_empty(x->word[0]))
+		return err_set(&x->err, ERR_USAGE, "a region must not be empty");
+	if (own_name(x, &name) || db_run(&x->monitor, &x->err,
+				      "select pgautofailover.set_node_region($1, $2, $3)",
+				      buf_peek(&x->formation), name, x->word[0], DB_END))
+		return -1;
+	buf_json(&b, x->word[0]);
+	print_value(x, NULL, "region", x->args.json ? buf_peek(&b) : x->word[0]);
+	buf_drop(&b);
+	return 0;
 }
 
 /* {"number-sync-standbys": 1, "synchronous_standby_names": "..."}: what it came to. */

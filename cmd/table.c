@@ -44,6 +44,10 @@ const struct cmd_opt cmd_options[] = {
 { 'W', "autoctl-node-password", "<password>", "password of autoctl_node, by which nodes reach the monitor", CMD_TEXT, AT(node_password) },
 { 0, "region", "<name>", "region of the node", CMD_TEXT, AT(region) },
 { 0, "dburi", "<uri>", "keep the metadata in this existing database", CMD_TEXT, AT(dburi) },
+{ 0, "kind", "<kind>", "kind of formation: pgsql", CMD_TEXT, AT(kind) },
+{ 0, "enable-secondary", NULL, "let nodes join as standbys (the default)", CMD_FLAG, AT(enable_secondary) },
+{ 0, "disable-secondary", NULL, "one node in each group, no standbys", CMD_FLAG, AT(disable_secondary) },
+{ 0, "number-sync-standbys", "<number>", "how many standbys a commit waits for (default: 0)", CMD_TEXT, AT(number_sync_standbys) },
 { 'x', "run", NULL, "go on as the service", CMD_FLAG, AT(run) },
 /* ssl */
 { 's', "ssl-self-signed", NULL, "encrypt, with a certificate made for this host", CMD_FLAG, AT(ssl_self_signed) },
@@ -58,6 +62,7 @@ const struct cmd_opt cmd_options[] = {
 { 0, "no-wait", NULL, "do not wait until the node has left", CMD_FLAG, AT(no_wait) },
 { 'n', "count", "<number>", "how many events (default: 10)", CMD_TEXT, AT(count) },
 { 0, "if-lost", "<node>", "what would be done if this node were lost now", CMD_TEXT, AT(if_lost) },
+{ 'Z', "citus-cluster", "<name>", "the read replicas of this name", CMD_TEXT, AT(citus_cluster) },
 { 0, "watch", NULL, "show it again and again", CMD_FLAG, AT(watch) },
 { 0, "local", NULL, "from the local files, without the monitor", CMD_FLAG, AT(local) },
 { 'a', "all", NULL, "the paths of all files", CMD_FLAG, AT(file_all) },
@@ -112,8 +117,14 @@ const struct cmd cmd_table[] = {
 { "create monitor", cmd_create_monitor, CMD_PGDATA, "create a monitor", CREATE_MONITOR " run" },
 { "create postgres", cmd_create_postgres, CMD_PGDATA, "create a node, or adopt a Postgres", CREATE_NODE " run" },
 
+{ "create formation", cmd_create_formation, 0, "create a formation", REMOTE " kind dbname enable-secondary disable-secondary number-sync-standbys" },
+{ "create coordinator", cmd_no_citus, CMD_INTERNAL, "refused: Citus is not supported yet", CREATE_NODE " run citus-cluster" },
+{ "create worker", cmd_no_citus, CMD_INTERNAL, "refused: Citus is not supported yet", CREATE_NODE " run group citus-cluster" },
+{ "activate", cmd_no_citus, CMD_INTERNAL, "refused: Citus is not supported yet", "pgdata" },
+
 { "drop monitor", cmd_drop_monitor, CMD_PGDATA | CMD_CONFIG, "stop a monitor for good", "pgdata destroy/0" },
 { "drop node", cmd_drop_node, 0, "take a node out of its group", REMOTE " name hostname pgport destroy force wait no-wait" },
+{ "drop formation", cmd_drop_formation, 0, "forget a formation without nodes", REMOTE },
 
 { "config get [key]", cmd_config_get, CMD_PGDATA | CMD_CONFIG, "print one setting, or all of them", "pgdata json" },
 { "config set <key> <value>", cmd_config_set, CMD_PGDATA | CMD_CONFIG, "change a setting", "pgdata json" },
@@ -140,15 +151,20 @@ const struct cmd cmd_table[] = {
 
 { "enable maintenance", cmd_enable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "put this node aside for maintenance", "pgdata allow-failover" },
 { "disable maintenance", cmd_disable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "bring this node back from maintenance", "pgdata" },
+{ "enable secondary", cmd_enable_secondary, 0, "let nodes join a formation as standbys", REMOTE },
+{ "disable secondary", cmd_disable_secondary, 0, "let a formation have one node in each group", REMOTE },
 { "enable ssl", cmd_enable_ssl, CMD_PGDATA | CMD_CONFIG, "encrypt the connections of what runs already", "pgdata" SSL },
 { "disable ssl", cmd_disable_ssl, CMD_PGDATA | CMD_CONFIG, "do without encryption again", "pgdata" },
 
 { "get node candidate-priority", cmd_get_node_priority, CMD_MONITOR, "who is promoted first", REMOTE " name json" },
 { "get node replication-quorum", cmd_get_node_quorum, CMD_MONITOR, "whether commits wait for a node", REMOTE " name json" },
+{ "get node region", cmd_get_node_region, CMD_MONITOR, "the region of a node", REMOTE " name json" },
 { "get formation settings", cmd_show_settings, CMD_MONITOR, "replication settings of a formation", REMOTE " json" },
 { "get formation number-sync-standbys", cmd_get_formation_nss, CMD_MONITOR, "how many standbys a commit waits for", REMOTE " json" },
 { "set node candidate-priority <0..100>", cmd_set_node_priority, CMD_MONITOR, "set who is promoted first; 0: never", REMOTE " name json" },
 { "set node replication-quorum <boolean>", cmd_set_node_quorum, CMD_MONITOR, "set whether commits wait for a node", REMOTE " name json" },
+{ "set node region <region>", cmd_set_node_region, CMD_MONITOR, "set the region of a node", REMOTE " name json" },
+{ "set node metadata", cmd_set_node_metadata, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER, "set name, host or port of this node, here and on the monitor", "pgdata name hostname pgport json" },
 { "set formation number-sync-standbys <number>", cmd_set_formation_nss, CMD_MONITOR, "set how many standbys a commit waits for", REMOTE " json" },
 
 { "inspect pgsetup pg_ctl", cmd_inspect_pgsetup_pg_ctl, 0, "which pg_ctl is used", LOCAL },

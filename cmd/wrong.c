@@ -102,12 +102,8 @@ enough(const struct cmd_line *l, int n)
 /* Commands of pg_auto_failover that scripts may call, and that are not here. A row goes
  * when its command comes. */
 /* clang-format off */
-static const char *const missing[] = { "create coordinator", "create worker",
-	"create formation", "drop formation", "show systemd",
-	"enable secondary", "enable monitor", "disable secondary",
-	"disable monitor", "get node region", "set node region",
-	"set node metadata", "activate",
-	"node init", "node apply", "node start", "node show",
+static const char *const missing[] = { "show systemd", "enable monitor",
+	"disable monitor", "node init", "node apply", "node start", "node show",
 	"node check", "watch" };
 /* clang-format on */
 

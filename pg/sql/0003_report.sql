@@ -425,12 +425,19 @@ begin
 	if node_id is null then
 		raise null_value_not_allowed using message = 'a node id is required';
 	end if;
-	update pgautofailover.node set nodename = coalesce(node_name, nodename),
-		nodehost = coalesce(node_host, nodehost), nodeport = coalesce(node_port, nodeport)
-	 where nodeid = node_id returning * into n;
+	select * into n from pgautofailover.node where nodeid = node_id;
 	if not found then
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
 	end if;
+	-- keepers say it at every start
+	if (coalesce(node_name, n.nodename), coalesce(node_host, n.nodehost),
+		coalesce(node_port, n.nodeport)) = (n.nodename, n.nodehost, n.nodeport)
+	then
+		return true;
+	end if;
+	update pgautofailover.node set nodename = coalesce(node_name, nodename),
+		nodehost = coalesce(node_host, nodehost), nodeport = coalesce(node_port, nodeport)
+	 where nodeid = node_id returning * into n;
 	perform pgautofailover.add_event(node_id, format('%s has new metadata', pgautofailover.label(n)));
 	perform pgautofailover.tell_others(node_id);
 	perform pgautofailover.wake(n.formationid, n.groupid);
