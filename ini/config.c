@@ -494,14 +494,15 @@ load_line(void *arg, const struct ini_line *l, struct err *e)
 {
 	struct config *c = arg;
 	const struct config_key *k = NULL;
+	const char *name = l->name;
 
-	while ((k = next_key(c->kind, k)))
-		if (strcmp(k->section, l->section) == 0 && strcmp(k->name, l->name) == 0)
-			return config_set_key(c, k, l->value, e);
 	/* written up to version 1.3 */
-	if (strcmp(l->section, "pg_autoctl") == 0 && strcmp(l->name, "nodename") == 0 &&
+	if (strcmp(l->section, "pg_autoctl") == 0 && strcmp(name, "nodename") == 0 &&
 	    !c->hostname)
-		c->hostname = xstrdup(l->value);
+		name = "hostname";
+	while ((k = next_key(c->kind, k)))
+		if (strcmp(k->section, l->section) == 0 && strcmp(k->name, name) == 0)
+			return config_set_key(c, k, l->value, e);
 	return 0;
 }
 

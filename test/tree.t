@@ -36,6 +36,7 @@ many=$(for f in $code; do
 done | grep -v '^pg/nokrb\.c:')
 is "$many" "" "no function has more than 5 parameters"
 
+is "$(find test -name '*.t' ! -perm -100)" "" "every test can be started"
 is "$(grep -nE '^[ 	]*#[ 	]*if[ 	]+0' $sources)" "" "no switched-off code"
 is "$(grep -nE '(//|/\*)[ 	]*(assert|OK|IS_STR|IS_INT)\(' $sources)" "" \
 	"no commented-out checks"
