@@ -235,6 +235,7 @@ int cmd_show_settings(struct cmd_ctx *);
 int cmd_show_standby_names(struct cmd_ctx *);
 int cmd_show_file(struct cmd_ctx *);
 int cmd_show_fsm(struct cmd_ctx *);
+int cmd_show_systemd(struct cmd_ctx *);
 int cmd_explain(struct cmd_ctx *);
 int cmd_fsm_replay(struct cmd_ctx *);
 int cmd_show_timeline(struct cmd_ctx *);

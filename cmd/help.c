@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/service.h"
 #include "ini/str.h"
 
 #include "ini/ban.h"
@@ -171,7 +172,7 @@ cmd_version(struct cmd_ctx *x)
 		buf_str(&b, "{\n    \"pg_autoctl\": ");
 		buf_json(&b, AUTOCTL_VERSION);
 		buf_str(&b, ",\n    \"pgautofailover\": ");
-		buf_json(&b, AUTOCTL_VERSION);
+		buf_json(&b, EXTENSION_VERSION);
 		buf_printf(&b,
 		    ",\n    \"pg_major\": \"%d\",\n    \"pg_version\": \"%d.%d\",\n"
 		    "    \"pg_version_str\": \"PostgreSQL %d.%d\",\n"
@@ -179,9 +180,11 @@ cmd_version(struct cmd_ctx *x)
 		    num / 10000, num / 10000, num % 10000, num / 10000, num % 10000, num);
 	} else
 		buf_printf(&b,
-		    "%s version %s\ncompiled with libpq %d.%d\n"
+		    "%s version %s\n%s extension version %s\n"
+		    "compiled with libpq %d.%d\n"
 		    "compatible with Postgres 13, 14, 15, 16, 17 and 18\n",
-		    x->program, AUTOCTL_VERSION, num / 10000, num % 10000);
+		    x->program, AUTOCTL_VERSION, x->program, EXTENSION_VERSION,
+		    num / 10000, num % 10000);
 	fputs(buf_peek(&b), stdout);
 	buf_drop(&b);
 	return 0;

@@ -25,8 +25,6 @@
 
 #include "ini/ban.h"
 
-#define EXTENSION_VERSION "2.3" /* of the contract that the schema follows */
-
 /* A look by another command holds the lock for an instant: that is not a service. */
 #define LOCK_WAIT_MS 300
 

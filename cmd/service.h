@@ -11,6 +11,7 @@ struct buf;
 struct err;
 
 #define SERVICE_PARTS_MAX 4
+#define EXTENSION_VERSION "2.3" /* of the contract that the schema follows */
 
 /* Lines 6... of the pid file: "<pid> <name>". */
 struct service_part {

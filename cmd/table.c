@@ -138,6 +138,7 @@ const struct cmd cmd_table[] = {
 { "show standby-names", cmd_show_standby_names, CMD_MONITOR, "synchronous_standby_names of a group", REMOTE " group json" },
 { "show timeline", cmd_show_timeline, CMD_MONITOR, "the timelines of a group, and who is on them", REMOTE " group" },
 { "show file", cmd_show_file, CMD_PGDATA | CMD_CONFIG, "the files of a node or a monitor", "pgdata all config state init pid contents json" },
+{ "show systemd", cmd_show_systemd, CMD_PGDATA, "a unit by which systemd runs the service", "pgdata" },
 { "show fsm", cmd_show_fsm, 0, "the state machine: states, edges, rules", "json dot mermaid tsv mdoc" },
 
 { "explain", cmd_explain, CMD_MONITOR, "why nothing happens, what is awaited from whom", REMOTE " group if-lost json" },

@@ -60,7 +60,7 @@ refuses 1 'expected more after "pgdata"|expected more after "postgresql.port"' \
 	config set postgresql.port
 refuses 1 'b: unexpected argument of "config get' config get a b
 refuses 1 'unknown command' help frobnicate
-refuses 1 '^autoctl: show systemd: not available yet' show systemd --pgdata "$dir"
+refuses 1 '^autoctl: watch: not available yet' watch --pgdata "$dir"
 
 # ---- options ----
 
@@ -113,8 +113,10 @@ is "$(printf '%s' "$err" | grep -c seCret1)" 0 "a password is not shown"
 answers help
 answers version
 like "$out" '^autoctl version [0-9]+\.' "the version is in it"
+like "$out" '^autoctl extension version 2\.3$' "... and that of the schema's contract"
 answers version --json
 ok "it is JSON" is_json
+like "$out" '"pgautofailover": "2.3"' "... with the contract's version"
 for key in pg_autoctl pgautofailover pg_major pg_version pg_version_str pg_version_num; do
 	like "$out" "\"$key\":" "... with $key"
 done
@@ -279,6 +281,26 @@ refuses 2 'monitor' enable maintenance --pgdata "$dir/m1"
 refuses 6 'monitor' show state --local --pgdata "$dir/m1"
 refuses 1 'monitor' show file --state --pgdata "$dir/m1"
 is "$("$autoctl" config get pg_autoctl.role --pgdata "$dir/m1")" monitor "its settings"
+
+# ---- the unit for systemd ----
+
+odd="$dir/100% \"n\" 's"
+mkdir "$odd"
+run show systemd --pgdata "$odd"
+is "$code" 0 "a unit"
+like "$err" 'systemctl daemon-reload' "... and how to install it"
+like "$out" "^ExecStart=$autoctl run\$" "... runs this program"
+like "$out" "^User=$(id -un)\$" "... as the owner"
+like "$out" '^KillMode=mixed$' "... which stops Postgres itself"
+is "$(printf '%s\n' "$out" | grep '^Environment=')" \
+	"Environment='PGDATA=$dir/100%% \\x22n\\x22 \\x27s'" "... and any directory can be written"
+answers -q show systemd --pgdata "$dir/n1"
+if command -v systemd-analyze >/dev/null; then
+	cp "$dir/out" "$dir/pgaf.service"
+	is "$(systemd-analyze verify "$dir/pgaf.service" 2>&1 | grep 'pgaf.service:')" "" \
+		"systemd finds nothing wrong with it"
+fi
+refuses 12 'No such file' show systemd --pgdata "$dir/none"
 
 # ---- the service that does not run ----
 
