@@ -238,6 +238,7 @@ int cmd_show_fsm(struct cmd_ctx *);
 int cmd_show_systemd(struct cmd_ctx *);
 int cmd_explain(struct cmd_ctx *);
 int cmd_fsm_replay(struct cmd_ctx *);
+int cmd_fsm_verify(struct cmd_ctx *);
 int cmd_show_timeline(struct cmd_ctx *);
 int cmd_accept_timeline(struct cmd_ctx *);
 int cmd_perform_failover(struct cmd_ctx *);

@@ -143,6 +143,7 @@ const struct cmd cmd_table[] = {
 
 { "explain", cmd_explain, CMD_MONITOR, "why nothing happens, what is awaited from whom", REMOTE " group if-lost json" },
 { "fsm replay <file>", cmd_fsm_replay, 0, "decide recorded snapshots again, compare", "json" },
+{ "fsm verify", cmd_fsm_verify, 0, "check the state machine of this binary: its tables, and all courses of events of a pair", "json" },
 
 { "perform failover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
 { "perform switchover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },

@@ -345,4 +345,12 @@ const char *fsm_rule_section(const struct fsm_rule
 	*); /* api_triggered, early_checks, reporting_node, primary_node, waiting */
 const char *fsm_rule_why(const struct fsm_rule *);
 
+/*
+ * verify.c: what can be said of the tables without following any course of events: edges
+ * do not overlap, a stop is possible from everywhere, every state has a way there and a
+ * way on, every rule asks for what its nodes can do. The number of complaints.
+ */
+typedef void fsm_complain(void *arg, const char *text);
+int fsm_verify(fsm_complain *, void *arg);
+
 #endif

@@ -346,6 +346,22 @@ group_of(int n, int nss)
 /* ---- the tables ---- */
 
 static void
+note_complaint(void *arg, const char *text)
+{
+	(void)arg;
+	tap_note("%s", text);
+}
+
+static void
+test_verify(void)
+{
+	OK(fsm_verify(note_complaint, NULL) == 0, "the tables fit each other");
+	fsm_broken_guards = 1ULL << FSM_GUARD_STOP_FROM_ANYWHERE;
+	OK(fsm_verify(note_complaint, NULL) > 0, "one that cannot be stopped is seen");
+	fsm_broken_guards = 0;
+}
+
+static void
 test_edges(void)
 {
 	int pairs = 0;
@@ -1886,6 +1902,7 @@ test_explain(void)
 int
 main(void)
 {
+	test_verify();
 	test_edges();
 	test_rules();
 	test_exits();

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "test/model.h"
+#include "cmd/model.h"
 #include "test/tap.h"
 
 #include "ini/ban.h"

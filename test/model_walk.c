@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "test/model.h"
+#include "cmd/model.h"
 
 #include "ini/ban.h"
 

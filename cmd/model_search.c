@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "ini/mem.h"
-#include "test/model.h"
+#include "cmd/model.h"
 
 #include "ini/ban.h"
 

@@ -1,8 +1,8 @@
 /* The model checker's world: small hosts, a small store, and the real brain between them.
  */
 /* SPDX-License-Identifier: PostgreSQL */
-#ifndef TEST_MODEL_H
-#define TEST_MODEL_H
+#ifndef CMD_MODEL_H
+#define CMD_MODEL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include <string.h>
 
-#include "test/model.h"
+#include "cmd/model.h"
 
 #include "ini/ban.h"
 

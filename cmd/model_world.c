@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "test/model.h"
+#include "cmd/model.h"
 
 #include "ini/ban.h"
 

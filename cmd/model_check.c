@@ -1,10 +1,12 @@
 /* What must hold in every world of the checker, and what every world must come to. */
 /* SPDX-License-Identifier: PostgreSQL */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cmd/model.h"
 #include "fsm/facts.h"
-#include "test/model.h"
+#include "ini/mem.h"
 
 #include "ini/ban.h"
 
@@ -391,12 +393,13 @@ heal(struct m_world *w)
 #define ROUNDS 40
 #define SETTLED_BITS 22
 
-static uint64_t settled[1 << SETTLED_BITS];
+static uint64_t *settled; /* not there before it is needed: every process would pay */
 
 void
 m_forget_settled(void)
 {
-	memset(settled, 0, sizeof settled);
+	free(settled);
+	settled = NULL;
 }
 
 bool
@@ -407,6 +410,8 @@ m_settles(const struct m_world *start, bool verbose)
 	bool ok = false;
 	int n = 0;
 
+	if (!settled)
+		settled = xcalloc((size_t)1 << SETTLED_BITS, sizeof *settled);
 	heal(&w);
 	while (n < (verbose ? 6 : ROUNDS) && !ok) {
 		uint64_t key = m_hash(&w, 3);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "ini/mem.h"
-#include "test/model.h"
+#include "cmd/model.h"
 
 #include "ini/ban.h"
 
@@ -698,7 +698,7 @@ static struct memo {
 	uint64_t key;
 	int n;
 	struct outcome *o;
-} memo[1 << MEMO_BITS];
+} * memo;
 
 static uint64_t
 visible(const struct m_world *w)
@@ -790,9 +790,12 @@ outcomes_of(const struct m_world *w)
 {
 	static struct outcomes o;
 	uint64_t key = visible(w) | 1;
-	struct memo *m = &memo[key >> (64 - MEMO_BITS)];
+	struct memo *m;
 	struct m_look l = { 0 };
 
+	if (!memo)
+		memo = xcalloc((size_t)1 << MEMO_BITS, sizeof *memo);
+	m = &memo[key >> (64 - MEMO_BITS)];
 	if (m->key == key)
 		return m;
 	o.n = 0;
