@@ -188,23 +188,36 @@ cmd_inspect_pgsetup_tune(struct cmd_ctx *x)
 	return 0;
 }
 
+/* A node may just be in the making: settings, then pg_hba.conf, then Postgres. */
+static int
+wait_made(struct cmd_ctx *x)
+{
+	struct mono until = mono_after(clock_mono(), HBA_LAN_MS);
+	char *path = xasprintf("%s/pg_hba.conf", buf_peek(&x->pgdata));
+	bool there;
+
+	while (!(there = has_settings(x) && file_exists(path)) &&
+	       clock_nap_until(until, STEP_MS))
+		;
+	if (!there)
+		err_set(&x->err, ERR_POSTGRES, "%s is not there", path);
+	free(path);
+	return there ? wait_ready(x, mono_after(clock_mono(), HBA_LAN_MS), false) : -1;
+}
+
 int
 cmd_inspect_pgsetup_hba_lan(struct cmd_ctx *x)
 {
-	struct mono until = mono_after(clock_mono(), HBA_LAN_MS);
 	struct host h;
-	char *path = xasprintf("%s/pg_hba.conf", x->config.pgdata);
-	bool there;
-	int rc;
+	int changed;
 
-	while (!(there = file_exists(path)) && clock_nap_until(until, STEP_MS))
-		;
-	if (!there)
-		rc = err_set(&x->err, ERR_POSTGRES, "%s is not there", path);
-	else
-		rc = wait_ready(x, mono_after(clock_mono(), HBA_LAN_MS), false);
-	free(path);
-	if (rc == -1 || cmd_local(x, &h) == -1 || (rc = hba_lan(&h, &x->err)) == -1)
+	if (wait_made(x) == -1 || cmd_local(x, &h) == -1)
+		return -1;
+	if (x->config.kind != CONFIG_KEEPER)
+		return err_set(&x->err, ERR_CONFIG,
+		    "%s is a monitor's: run this on a node", buf_peek(&x->pgdata));
+	changed = hba_lan(&h, &x->err);
+	if (changed == -1)
 		return -1;
 	if (str_eq(h.cfg->auth_method, "trust") && !str_eq(h.cfg->hba_level, "skip")) {
 		log_warn("everybody in the local network may connect as anybody, without "
@@ -212,7 +225,7 @@ cmd_inspect_pgsetup_hba_lan(struct cmd_ctx *x)
 		log_hint("\"config set postgresql.auth_method scram-sha-256\" asks for "
 			 "one");
 	}
-	log_info(rc ? "pg_hba.conf lets the local network in"
-		    : "pg_hba.conf had these rules before");
+	log_info(changed ? "pg_hba.conf lets the local network in"
+			 : "pg_hba.conf had these rules before");
 	return 0;
 }

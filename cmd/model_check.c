@@ -406,7 +406,7 @@ bool
 m_settles(const struct m_world *start, bool verbose)
 {
 	struct m_world w = *start;
-	uint64_t path[ROUNDS];
+	uint64_t path[ROUNDS] = { 0 };
 	bool ok = false;
 	int n = 0;
 

@@ -754,7 +754,7 @@ static void
 each_timer(const struct m_world *w, struct m_look l, struct outcomes *o)
 {
 	for (l.timers = 0; l.timers < TIMERS; l.timers++)
-		for (l.lease_over = 0; l.lease_over <= m_lease_may_be_over(w);
+		for (l.lease_over = 0; l.lease_over <= (m_lease_may_be_over(w) ? 1 : 0);
 		     l.lease_over++) {
 			l.phase = l.timers;
 			decide_one(w, &l, o);

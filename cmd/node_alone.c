@@ -210,6 +210,8 @@ node_alone_turn(struct node *n)
 	n->k->contact = true;
 	n->contact = n->loop.now;
 	n->told = n->k->current;
+	if (n->lease_limited) /* whoever granted it may not renew it any more */
+		node_lease_set(n, -1, n->loop.now);
 	look_at_file(n);
 	answer(n);
 }

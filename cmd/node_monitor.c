@@ -135,7 +135,8 @@ got_reply(struct node *n)
 		log_once_err(&n->mon.trouble, LOG_LEVEL_WARN, &e);
 		return;
 	}
-	if (n->step.frozen) {
+	if (n->step.frozen || n->step.phase == STEP_STARTING) {
+		node_step_heard(n, &r);
 		accept_lease(n, &r);
 		return;
 	}

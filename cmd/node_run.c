@@ -379,6 +379,7 @@ set_times(struct node *n)
 	n->disk_at = now;
 	n->peers_at = mono_after(now, PEERS_MS);
 	n->flux_until = mono_after(now, FLUX_MS);
+	n->step.asked = now;
 }
 
 static void
@@ -437,6 +438,7 @@ new_node(const struct config *cfg, enum node_mode mode)
 	n->loop.wake[0] = n->loop.wake[1] = -1;
 	n->svc.lock_fd = n->step.fd = n->step.client = -1;
 	n->step.suspended = mode == NODE_RUN && getenv("PG_AUTOCTL_SUSPENDED") != NULL;
+	n->step.phase = n->step.suspended ? STEP_STARTING : STEP_IDLE;
 	n->told = FSM_UNKNOWN;
 	set_paths(n);
 	return n;

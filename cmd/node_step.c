@@ -25,6 +25,7 @@
 #define LINGER_MS 500   /* for what it decides on a report; usually a few ms */
 #define STUCK_MS 10000  /* nothing is going on, and the goal is not reached */
 #define CLIENT_MS 10000 /* to say its word */
+#define START_MS 60000  /* of Postgres, when the keeper starts */
 
 /* -- the socket -- */
 
@@ -272,7 +273,7 @@ node_step_reports(const struct node *n)
 
 	if (!st->suspended || n->svc.stop != 0)
 		return true;
-	return st->phase == STEP_ASKING && looked;
+	return (st->phase == STEP_ASKING || st->phase == STEP_STARTING) && looked;
 }
 
 /* Between steps the monitor hears again what it heard last: that this node lives. */
@@ -280,7 +281,7 @@ bool
 node_step_due(const struct node *n)
 {
 	if (node_step_reports(n))
-		return n->step.phase != STEP_ASKING || n->contact.ms < n->step.asked.ms;
+		return n->step.phase == STEP_IDLE || n->contact.ms < n->step.asked.ms;
 	return n->has_reply && n->step.phase != STEP_ASKING &&
 	       mono_reached(n->loop.now, n->report_at);
 }
@@ -289,6 +290,40 @@ bool
 node_step_moves(const struct node *n)
 {
 	return !n->step.suspended || n->step.phase == STEP_MOVING;
+}
+
+void
+node_step_heard(struct node *n, const struct reply *r)
+{
+	n->k->contact = true;
+	if (!n->has_reply)
+		n->reply = *r;
+	n->has_reply = true;
+	if (!n->has_peers)
+		n->asks |= 1U << ASK_PEERS;
+	if (!n->step.frozen)
+		n->contact = n->asked_at;
+}
+
+/* The monitor's word is needed for it, its goal is not. */
+static void
+start_postgres(struct node *n)
+{
+	struct node_step *st = &n->step;
+	struct keeper k = *n->k;
+	struct keeper_obs o;
+	struct keeper_step s;
+
+	if (n->postmaster != 0 || n->fails > 0 || !(fsm_state_flags(k.current) & ST_UP) ||
+	    mono_between(n->began, n->loop.now) > START_MS) {
+		st->phase = STEP_IDLE;
+		return;
+	}
+	k.goal = k.current;
+	node_observe(n, &o);
+	keeper_step(&k, &o, &s);
+	if (n->work.pid == 0 && s.what == KEEPER_BEGIN && s.act == FSM_ACT_START)
+		node_work_begin(n, &s);
 }
 
 static void
@@ -344,6 +379,9 @@ node_step_turn(struct node *n)
 	case STEP_IDLE:
 		if (st->client >= 0 && mono_reached(n->loop.now, st->until))
 			reply(n, "ERROR no command came\n");
+		break;
+	case STEP_STARTING:
+		start_postgres(n);
 		break;
 	case STEP_ASKING:
 		if (n->contact.ms >= st->asked.ms)

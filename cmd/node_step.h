@@ -11,6 +11,7 @@
 struct config;
 struct err;
 struct node;
+struct reply;
 struct sockaddr_un;
 
 enum node_step_kind {
@@ -18,7 +19,13 @@ enum node_step_kind {
 	STEP_REPORT, /* only tell, and keep the goal */
 	STEP_ADVANCE /* only go */
 };
-enum node_step_phase { STEP_IDLE, STEP_ASKING, STEP_LINGERING, STEP_MOVING };
+enum node_step_phase {
+	STEP_IDLE,
+	STEP_STARTING, /* Postgres, as the state wants it: nobody has to ask for that */
+	STEP_ASKING,
+	STEP_LINGERING,
+	STEP_MOVING
+};
 
 struct node_step {
 	bool suspended; /* nothing but steps */
@@ -50,6 +57,9 @@ void node_step_begin(struct node *, enum node_step_kind);
 bool node_step_reports(const struct node *);
 bool node_step_due(const struct node *);
 bool node_step_moves(const struct node *);
+
+/* An answer whose goal is not taken. */
+void node_step_heard(struct node *, const struct reply *);
 
 /* The address of the socket; *dir is to be closed after its use. */
 int node_step_socket(const char *pgdata, struct sockaddr_un *, int *dir, struct err *)

@@ -175,7 +175,7 @@ const struct cmd cmd_table[] = {
 { "inspect pgsetup wait", cmd_inspect_pgsetup_wait, CMD_PGDATA, "wait until Postgres accepts connections", LOCAL " read-write timeout" },
 { "inspect pgsetup logs", cmd_inspect_pgsetup_logs, CMD_PGDATA, "the last lines of Postgres's logs", LOCAL },
 { "inspect pgsetup tune", cmd_inspect_pgsetup_tune, 0, "settings computed for this machine", LOCAL },
-{ "inspect pgsetup hba-lan", cmd_inspect_pgsetup_hba_lan, KEEPER, "let the local network in", LOCAL },
+{ "inspect pgsetup hba-lan", cmd_inspect_pgsetup_hba_lan, CMD_PGDATA, "let the local network in", LOCAL },
 { "inspect show ipaddr", cmd_inspect_show_ipaddr, 0, "this host's address on the way out", "pgdata" },
 { "inspect show cidr", cmd_inspect_show_cidr, 0, "the network of that address", "pgdata" },
 { "inspect show lookup <host>", cmd_inspect_show_lookup, 0, "the address of a name, the name of an address", "pgdata" },

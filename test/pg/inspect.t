@@ -158,9 +158,10 @@ steps() {
 
 exits 3 2 manual fsm step
 like "$err" 'not in step mode' "a keeper that runs takes no steps"
-kill -KILL "$(pid_of node_2)"
-ok "the keeper of node 2 is gone" within 10 gone "$(pid_of node_2)"
-ok "it is back, in step mode" eval 'node_start_suspended 2; within 20 test -S "$root/run/pg_autoctl$root/n2/pg_autoctl.pid.step"'
+ok "the keeper of node 2 stops" stop_node 2 INT
+node_start_suspended 2
+ok "it is back, in step mode, with its Postgres" within 30 serves 2
+ok "as a secondary, in steps" within 60 steps secondary
 exits 0 2 manual fsm step
 is "$out" "secondary ➜ secondary" "a step that changes nothing"
 ok "maintenance is asked for" monitor_sql "select pgautofailover.start_maintenance($(cat "$root/id_2"))"
@@ -174,9 +175,19 @@ ok "the monitor does not know" holds 1 stands 'secondary wait_maintenance'
 ok "until the next step" within 30 steps maintenance
 ok "and back" monitor_sql "select pgautofailover.stop_maintenance($(cat "$root/id_2"))"
 ok "step by step" within 60 steps secondary
+
+# a failover, led step by step
+ok "the primary goes" stop_node 1 INT
+ok "node 2 takes over, in steps" within 60 steps wait_primary
+ok "it takes writes" sql 2 'create table stepped ()'
+node_start 1
+ok "its standby comes back, and it takes note, in steps" within 60 steps primary
+ok "roles are exchanged" wait_pair 2 1
+is "$(grep -c 'lease is over' "$root/log/node_2.log")" 0 "between steps no lease ran out"
 stop_node 2
+ok "they are exchanged back" within 60 state_is 1 wait_primary
 exits 0 2 manual fsm step
-like "$out" '^secondary ➜ ' "a step of a keeper that does not run: $out"
+like "$out" '^primary ➜ ' "a step of a keeper that does not run: $out"
 
 # ---- by hand, while no keeper runs ----
 
@@ -200,5 +211,10 @@ kill -KILL "$(head -n 1 "$root/n2/postmaster.pid")"
 ok "killed, it is started again" within 30 serves 2
 stop_node 2
 fails "and stopped with its service" 2 serves 2
+ok "node 2 is dropped" "$autoctl" drop node --pgdata "$root/n2"
+exits 1 2 manual monitor register primary
+exits 0 2 manual monitor register init
+like "$out" "^default/0 127.0.0.1:$(node_port 2) [0-9]*:0 init\$" "and registered anew"
+exits 3 2 manual monitor register init
 
 done_testing
