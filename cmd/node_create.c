@@ -24,6 +24,7 @@
 #define REGISTER_MS 900000 /* for a group that has no primary at the moment */
 #define FORMATION_MS 30000 /* for a formation that is about to be made */
 #define AGAIN_MS 200
+#define REACH_MS 1000
 
 /* What is known of the Postgres before there is a node. */
 struct finding {
@@ -297,18 +298,37 @@ is_retryable(const char *sqlstate)
 	return strncmp(sqlstate, "53", 2) == 0 || strncmp(sqlstate, "54", 2) == 0;
 }
 
+/* What is to go on as a service may be there before the monitor is. Somebody who waits
+ * for the command to end is told at once; a wrong password will not be right later. */
+static int
+reach_monitor(struct cmd_ctx *x, const struct config *c, struct db *db)
+{
+	struct db_target t = { .uri = c->monitor };
+	struct mono until = mono_after(clock_mono(), x->args.run ? REGISTER_MS : 0);
+	struct log_once once = { 0 };
+
+	while (db_open(db, &t, &x->err) == -1) {
+		if (strcmp(x->err.sqlstate, "28P01") == 0 ||
+		    !clock_nap_until(until, REACH_MS))
+			return err_wrap(&x->err, "connect to the monitor");
+		log_once(
+		    &once, LOG_LEVEL_WARN, "waiting for the monitor: %s", x->err.msg);
+		err_clear(&x->err);
+	}
+	return 0;
+}
+
 static int
 register_retrying(struct cmd_ctx *x, struct config *c, const struct finding *f)
 {
-	struct db_target t = { .uri = c->monitor };
 	struct log_once once = { 0 };
 	struct mono began = clock_mono();
 	struct mono until;
 	struct db db = { 0 };
 	int rc;
 
-	if (db_open(&db, &t, &x->err) == -1)
-		return err_wrap(&x->err, "connect to the monitor");
+	if (reach_monitor(x, c, &db) == -1)
+		return -1;
 	while (
 	    (rc = register_once(x, c, f, &db)) == -1 && is_retryable(x->err.sqlstate)) {
 		bool formation = strcmp(x->err.sqlstate, "42P17") == 0;
