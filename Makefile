@@ -5,6 +5,7 @@
 #   make check           everything that is tested, with Postgres
 #   make check-unit      the part that needs no Postgres
 #   make check-long      what takes minutes: more courses of events, more random trouble
+#   make check-net       hosts with cables and power, in network namespaces; needs root
 #   make install DESTDIR= PREFIX=/usr/local
 #   make asan fuzz lint format man-refresh clean
 #
@@ -120,6 +121,10 @@ check-long: tests
 check-pg: tests
 	@test/run $(PGTESTS)
 
+# every node on a host of its own, driven by pg_autoctl alone
+check-net: tests
+	@TIMEOUT=900 test/run $(sort $(wildcard test/net/*.t))
+
 # KEEP=1 leaves it running, to be looked at; demo-stop ends that.
 demo:
 	@test/need $(NEED)
@@ -178,7 +183,7 @@ clean:
 	rm -f autoctl pg/embed pg/schema.gen.c .build-flags .build-version $(TESTS)
 	rm -f *.o *.d *.tmp */*.o */*.d */*.tmp
 
-.PHONY: all tests check check-unit check-pg demo demo-stop bench asan fuzz lint format man-refresh install clean FORCE
+.PHONY: all tests check check-unit check-pg check-net demo demo-stop bench asan fuzz lint format man-refresh install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(wildcard *.d */*.d)

@@ -40,7 +40,7 @@ is "$(find test -name '*.t' ! -perm -100)" "" "every test can be started"
 is "$(grep -nE '^[ 	]*#[ 	]*if[ 	]+0' $sources)" "" "no switched-off code"
 is "$(grep -nE '(//|/\*)[ 	]*(assert|OK|IS_STR|IS_INT)\(' $sources)" "" \
 	"no commented-out checks"
-is "$(grep -nE '^[ 	]*#[ 	]*(ok|is|like|fails) ' test/*.t test/pg/*.t 2>/dev/null)" "" \
+is "$(grep -nE '^[ 	]*#[ 	]*(ok|is|like|fails) ' test/*.t test/pg/*.t test/net/*.t 2>/dev/null)" "" \
 	"none in the scripts"
 is "$(grep -nE '(^|[^:"])//' $code | grep -vE '"[^"]*//[^"]*"|^[^:]*:[0-9]+:[ 	]*(/?\*|[a-z ]*\*)')" "" \
 	"comments are /* */"
@@ -62,7 +62,7 @@ is "$bad" "" "the ban is the last include of every .c"
 
 is "$(grep -nE '[ 	]+$' $sources test/*.t test/*.sh Makefile 2>/dev/null)" "" \
 	"no blanks at the end of a line"
-is "$(grep -nE '(^|[^a-z_])sleep +[1-9]' test/*.t test/pg/*.t test/pg/*.sh test/*.sh 2>/dev/null)" \
+is "$(grep -nE '(^|[^a-z_])sleep +[1-9]' test/*.t test/pg/*.t test/pg/*.sh test/net/*.t test/net/*.sh test/*.sh 2>/dev/null)" \
 	"" "tests wait for a condition (in naps), not for a time"
 
 if command -v clang-format >/dev/null; then
