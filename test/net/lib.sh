@@ -138,7 +138,7 @@ power_on() {
 		hostname '"$1"'
 		cd /
 		mkdir /run/up
-		while :; do sleep 86400 & wait; done
+		while :; do sleep infinity & wait; done
 		' >>"$root/log/$1.host" 2>&1 </dev/null &
 	po_pid=$!
 	for po_try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
