@@ -137,6 +137,36 @@ int standby_own_take(const struct host *, struct standby_own *, struct err *)
     __attribute__((warn_unused_result));
 void standby_own_drop(struct standby_own *);
 
+/*
+ * What lies outside of a data directory, behind a link in it: the source's tablespaces,
+ * and our own pg_wal when it does. It is copied to "made" inside of "here", which is
+ * where this node has it, else where the source has it, and moved up when the copy is
+ * complete. Start from { 0 }; drop removes what was not moved.
+ */
+struct standby_spaces {
+	int n;
+	struct standby_space {
+		char *link;  /* below the data directory */
+		char *there; /* at the source; NULL: pg_wal */
+		char *here;
+		char *made;
+	} * space;
+};
+/* ERR_STATE when a new place has files of another cluster. */
+int standby_spaces_find(struct standby_spaces *, const struct host *,
+    const struct conf_upstream *, struct err *) __attribute__((warn_unused_result));
+char *standby_space_option(const struct standby_space *); /* of pg_basebackup */
+/* The links of a fresh copy lead to where things will be. */
+int standby_spaces_link(const struct standby_spaces *, const char *copy, struct err *)
+    __attribute__((warn_unused_result));
+/* Not at one stroke: the directory is marked meanwhile. */
+int standby_spaces_exchange(const struct standby_spaces *, struct err *)
+    __attribute__((warn_unused_result));
+void standby_spaces_drop(struct standby_spaces *);
+/* Columns oid, location. */
+int standby_source_spaces(const struct host *, const struct conf_upstream *,
+    struct rows *, struct err *) __attribute__((warn_unused_result));
+
 /* For standby_join.c: the tools of Postgres, with their progress; what makes a copied or
  * rewound directory this node's own; the marks around the time when it is neither. */
 int standby_tool(const struct host *, const char *what, const char *const *argv,

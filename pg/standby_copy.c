@@ -31,6 +31,7 @@ struct copy {
 		      * are exchanged, not the directory */
 	char *made;  /* the backup */
 	char *old;   /* where the old one steps aside */
+	struct standby_spaces spaces;
 };
 
 /* -- where -- */
@@ -111,6 +112,7 @@ run_backup(const struct copy *c, struct err *e)
 {
 	const struct host *h = c->h;
 	const char *rate = h->cfg->maximum_backup_rate;
+	const int n = c->spaces.n;
 	struct buf program = { 0 }, source = { 0 };
 	char slot[64];
 	int rc;
@@ -118,11 +120,23 @@ run_backup(const struct copy *c, struct err *e)
 	setup_program(h, "pg_basebackup", &program);
 	standby_tool_source(h, &c->j->upstream, &source);
 	snprintf(slot, sizeof slot, HOST_STANDBY "%lld", (long long)h->node_id);
-	const char *argv[] = { buf_peek(&program), "-w", "-d", buf_peek(&source),
+	const char *const fixed[] = { buf_peek(&program), "-w", "-d", buf_peek(&source),
 		"--pgdata", c->made, "--progress", "--wal-method=stream",
 		"--checkpoint=fast", "--slot", slot, "--max-rate",
-		str_empty(rate) ? "1024M" : rate, NULL };
+		str_empty(rate) ? "1024M" : rate };
+	const size_t nfixed = sizeof fixed / sizeof fixed[0];
+	const char **argv = xcalloc(nfixed + (size_t)n + 1, sizeof *argv);
+	char **option = xcalloc((size_t)n + 1, sizeof *option);
+
+	memcpy(argv, fixed, sizeof fixed);
+	for (int i = 0; i < n; i++)
+		argv[nfixed + (size_t)i] = option[i] =
+		    standby_space_option(&c->spaces.space[i]);
 	rc = standby_tool(h, "base backup", argv, e);
+	for (int i = 0; i < n; i++)
+		free(option[i]);
+	free(option);
+	free(argv);
 	buf_drop(&program);
 	buf_drop(&source);
 	return rc;
@@ -134,7 +148,8 @@ dress(const struct copy *c, const struct standby_own *own, struct err *e)
 {
 	struct host there = *c->h;
 
-	if (str_copy(there.pgdata, sizeof there.pgdata, c->made, e))
+	if (str_copy(there.pgdata, sizeof there.pgdata, c->made, e) ||
+	    standby_spaces_link(&c->spaces, c->made, e))
 		return -1;
 	return standby_make_own(&there, &c->j->upstream, own, e);
 }
@@ -234,7 +249,11 @@ exchange(const struct copy *c, struct err *e)
 	/* it served reads until now */
 	if (postmaster_stop(c->h, &fast, e))
 		return -1;
+	if (c->spaces.n > 0 && standby_half_made(c->h, c->j, true, e))
+		return -1;
 	if (c->inside ? exchange_contents(c, e) : exchange_directory(c, e))
+		return -1;
+	if (standby_spaces_exchange(&c->spaces, e))
 		return -1;
 	return file_rmtree(c->old, e);
 }
@@ -248,7 +267,9 @@ standby_copy(const struct host *h, const struct standby_join *j,
 	int rc = -1;
 
 	if (choose(&c, e) == 0 && file_rmtree(c.made, e) == 0 &&
-	    standby_own_take(h, &own, e) == 0 && free_slot(&c, e) == 0) {
+	    standby_own_take(h, &own, e) == 0 &&
+	    standby_spaces_find(&c.spaces, h, &j->upstream, e) == 0 &&
+	    free_slot(&c, e) == 0) {
 		warn_of_room(&c, source);
 		if (run_backup(&c, e) == 0 && dress(&c, &own, e) == 0 &&
 		    exchange(&c, e) == 0) /* what was half made is gone */
@@ -258,6 +279,7 @@ standby_copy(const struct host *h, const struct standby_join *j,
 	if (rc && c.made && file_rmtree(c.made, NULL))
 		log_warn("%s could not be removed", c.made);
 	standby_own_drop(&own);
+	standby_spaces_drop(&c.spaces);
 	free(c.made);
 	free(c.old);
 	return rc ? err_wrap(e, "base backup") : 0;

@@ -150,6 +150,25 @@ standby_identify(const struct host *h, const struct conf_upstream *up,
 	return rc ? err_wrap(e, "ask %s:%d", up->host, up->port) : 0;
 }
 
+int
+standby_source_spaces(
+    const struct host *h, const struct conf_upstream *up, struct rows *r, struct err *e)
+{
+	struct db d = { 0 };
+	int rc;
+
+	if (open_source(h, up, &d, e))
+		return -1;
+	/* those in place have no path of their own */
+	rc = db_simple(&d, r,
+	    "select oid, pg_catalog.pg_tablespace_location(oid) as location"
+	    " from pg_catalog.pg_tablespace"
+	    " where pg_catalog.pg_tablespace_location(oid) like '/%' order by oid",
+	    e);
+	db_close(&d);
+	return rc ? err_wrap(e, "tablespaces of %s:%d", up->host, up->port) : 0;
+}
+
 /* One value of the first row; 0 when there is none. */
 static int
 ask_one(const struct host *h, const struct conf_upstream *up, const char *sql, int *x,
