@@ -185,6 +185,7 @@ static const struct blind {
 	{ "stable_is_seen", { 3, 5, 1, 2, 2, false }, 699, 1000000 },
 	{ "one_lineage", { 3, 5, 1, 2, 2, false }, 2425, 1000000 },
 	{ "stopped_first", { 3, 5, 1, 2, 2, false }, 4309, 1000000 },
+	{ "excluded_stays_out", { 3, 5, 1, 2, 2, false }, 4066, 1000000 },
 };
 
 static bool
