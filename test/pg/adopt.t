@@ -57,6 +57,19 @@ ok "a new node" node_up 2
 ok "a pair" wait_pair 1 2
 is "$(sql 2 'select count(*) from t')" 1000 "the data is on both"
 
+# an adoption that is called off, at any moment
+monitor_sql "select pgautofailover.create_formation('third', 'pgsql', 'postgres', true, 0)" >/dev/null
+ok "a fourth instance made by hand" instance 4
+pid=$(postmaster_of 4)
+start adoption timeout 60 "$autoctl" create postgres --pgdata "$root/n4" --pgport "$(node_port 4)" \
+	--hostname 127.0.0.1 --name node_4 --auth trust --no-ssl --formation third --monitor "$(monitor_uri)"
+within 20 grep -q 'registered as node' "$root/log/adoption.log"
+kill -TERM "$(pid_of adoption)"
+ok "its adoption is called off" within 30 gone "$(pid_of adoption)"
+is "$(postmaster_of 4)" "$pid" "it goes on running"
+ok "another attempt" node_create 4 --formation third
+is "$(postmaster_of 4)" "$pid" "it runs all the time"
+
 # stopped, in a group of its own
 ok "a third instance made by hand" instance 3
 pg_ctl -D "$root/n3" -m fast stop >/dev/null
