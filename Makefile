@@ -116,6 +116,7 @@ check-unit: tests
 # the model checker with larger budgets, some GB of memory; long tests with Postgres
 check-long: tests
 	test/model_test -L
+	test/sim_test -c 1000000 -j $$(nproc)
 	@test/run $(PGLONG)
 
 check-pg: tests

@@ -28,7 +28,8 @@
 #define STOP_MS 20000
 #define FENCE_MS 500
 #define SYNC_MS 60000
-#define TARGET_MS 60000 /* for the tail of a planned handover; called off by its goal */
+#define TARGET_MS 1000 /* for the tail of a planned handover, when nothing of it comes   \
+			*/
 
 /* -- telling -- */
 

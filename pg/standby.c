@@ -164,19 +164,22 @@ reached(struct db *d, uint64_t *lsn, struct err *e)
 }
 
 int
-standby_wait_lsn(const struct host *h, uint64_t lsn, int64_t deadline_ms, struct err *e)
+standby_wait_lsn(const struct host *h, uint64_t lsn, int64_t still_ms, struct err *e)
 {
-	struct mono deadline = mono_after(clock_mono(), deadline_ms);
+	struct mono deadline = mono_after(clock_mono(), still_ms);
 	char have[STR_LSN_MAX], want[STR_LSN_MAX];
 	struct db d = { 0 };
-	uint64_t at = 0;
+	uint64_t at = 0, before = 0;
 	int rc;
 
 	if (host_open(h, &d, 0, e))
 		return -1;
-	do
+	do {
+		before = at;
 		rc = reached(&d, &at, e);
-	while (rc == 0 && at < lsn && clock_nap_until(deadline, POLL_MS));
+		if (at != before)
+			deadline = mono_after(clock_mono(), still_ms);
+	} while (rc == 0 && at < lsn && clock_nap_until(deadline, POLL_MS));
 	db_close(&d);
 	if (rc == 0 && at < lsn)
 		rc = err_set(e, ERR_SYSTEM, "received up to %s, not up to %s",

@@ -20,8 +20,9 @@ struct err;
 int standby_detach(const struct host *, struct host_position *, struct err *)
     __attribute__((warn_unused_result));
 
-/* Wait until received or replayed >= lsn (of a standby), for deadline_ms. */
-int standby_wait_lsn(const struct host *, uint64_t lsn, int64_t deadline_ms, struct err *)
+/* Wait until received or replayed >= lsn (of a standby); not when nothing comes for
+ * still_ms. */
+int standby_wait_lsn(const struct host *, uint64_t lsn, int64_t still_ms, struct err *)
     __attribute__((warn_unused_result));
 
 /* What an upstream says of itself. -1, ERR_POSTGRES: not reached, or not to be followed.

@@ -9,7 +9,7 @@
 #include "ini/ban.h"
 
 /* In this time everything must be in its place when faults have ended. */
-#define RECOVERY_MS 120000
+#define RECOVERY_MS 75000
 
 uint64_t
 sim_random(struct sim *s)

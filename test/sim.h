@@ -47,6 +47,7 @@ struct sim_act {
 	int64_t next_at;
 	int64_t deadline;
 	uint64_t lsn; /* scratch: the position a confirmation waits for */
+	int64_t still_until;
 };
 
 struct sim_host {

@@ -179,8 +179,14 @@ act_closed(struct sim *s, int h)
 	}
 	switch (x->act.phase) {
 	case 0:
-		if (x->act.planned && x->wal.end < x->act.target)
-			return wait_ms(s, x, 5, 20);
+		if (x->act.planned && x->wal.end < x->act.target) {
+			if (x->act.lsn != x->wal.end) {
+				x->act.lsn = x->wal.end;
+				x->act.still_until = s->now + 1000;
+			}
+			return s->now < x->act.still_until ? wait_ms(s, x, 5, 20)
+							   : SIM_FAILED;
+		}
 		x->act.phase = 1;
 		return wait_ms(s, x, 5, 15);
 	case 1:

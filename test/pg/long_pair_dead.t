@@ -17,6 +17,19 @@ ok "the application stops" writer_stop
 gaps
 ok "nothing that was acknowledged is lost" writer_verify
 
+# the tail of what the primary wrote does not come through
+ok "an application writes" writer_start 1 2
+ok "node 1 receives nothing any more" lag 1
+event tail
+ok "a switchover cannot work" eval '! perform switchover --wait 40'
+ok "the primary goes on" within 20 takes_write 2
+ok "writes stopped for less than 20 s" gap_below tail 20000
+lag_ends 1
+ok "the standby follows" wait_pair 2 1 60
+ok "the application stops" writer_stop
+gaps
+ok "nothing that was acknowledged is lost" writer_verify
+
 # the standby misses what the primary does alone, then the primary dies
 ok "the standby's host dies" kill_host 1
 ok "the primary goes on alone" wait_state 2 wait_primary 40
