@@ -28,8 +28,7 @@
 #define STOP_MS 20000
 #define FENCE_MS 500
 #define SYNC_MS 60000
-#define TARGET_MS 1000 /* for the tail of a planned handover, when nothing of it comes   \
-			*/
+#define TARGET_MS 1000 /* until the tail of a planned handover is given up */
 
 /* -- telling -- */
 
