@@ -245,6 +245,8 @@ int cmd_perform_failover(struct cmd_ctx *);
 int cmd_perform_promotion(struct cmd_ctx *);
 int cmd_enable_maintenance(struct cmd_ctx *);
 int cmd_disable_maintenance(struct cmd_ctx *);
+int cmd_enable_monitor(struct cmd_ctx *);
+int cmd_disable_monitor(struct cmd_ctx *);
 int cmd_enable_ssl(struct cmd_ctx *);
 int cmd_disable_ssl(struct cmd_ctx *);
 int cmd_get_node_priority(struct cmd_ctx *);

@@ -28,7 +28,7 @@
 
 #define TICK_MS 250         /* look at the groups even if nobody calls */
 #define LIST_MS 1000        /* look for new groups, renew the epoch, read the settings */
-#define EPOCH_STALE_MS 5000 /* a holder that has not renewed for so long is gone */
+#define EPOCH_STALE_MS 3500 /* a holder that has not renewed for so long is gone */
 #define PAUSE_MS 1000    /* a loop that stood still so long has seen nothing meanwhile */
 #define RECONNECT_MS 200 /* first wait, doubling to */
 #define RECONNECT_MAX_MS 5000

@@ -146,11 +146,26 @@ log_change(void *arg, const struct config_key *k, enum config_outcome outcome,
 		n->asks |= 1U << ASK_METADATA;
 }
 
+/* The other monitor knows nothing of what the last one said. */
+static void
+meet_monitor(struct node *n)
+{
+	log_info("this node has another monitor");
+	node_work_abort(n);
+	keeper_other_monitor(n->k);
+	n->has_reply = n->has_peers = false;
+	n->told = FSM_UNKNOWN;
+	n->asks = 0;
+	node_save(n);
+	node_hurry(n);
+}
+
 static void
 reload(struct node *n)
 {
 	struct config fresh;
 	struct err e = { 0 };
+	bool alone = config_no_monitor(&n->cfg);
 
 	n->svc.reload = false;
 	n->upgrade = n->mode == NODE_RUN && service_binary_changed();
@@ -161,6 +176,8 @@ reload(struct node *n)
 	if (config_reload(&n->cfg, &fresh, log_change, n, &e) == -1)
 		log_err(LOG_LEVEL_ERROR, &e);
 	config_drop(&fresh);
+	if (alone && !config_no_monitor(&n->cfg))
+		meet_monitor(n);
 	log_context(n->cfg.name);
 	watch_close(&n->mon.w);
 	node_session_watch(n, &n->mon);

@@ -155,6 +155,8 @@ const struct cmd cmd_table[] = {
 { "disable maintenance", cmd_disable_maintenance, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER | CMD_MONITOR, "bring this node back from maintenance", "pgdata" },
 { "enable secondary", cmd_enable_secondary, 0, "let nodes join a formation as standbys", REMOTE },
 { "disable secondary", cmd_disable_secondary, 0, "let a formation have one node in each group", REMOTE },
+{ "enable monitor <uri>", cmd_enable_monitor, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER, "register a node that has no monitor with a new one", "pgdata allow-failover" },
+{ "disable monitor", cmd_disable_monitor, CMD_PGDATA | CMD_CONFIG | CMD_KEEPER, "part from the monitor, Postgres goes on", "pgdata force" },
 { "enable ssl", cmd_enable_ssl, CMD_PGDATA | CMD_CONFIG, "encrypt the connections of what runs already", "pgdata" SSL },
 { "disable ssl", cmd_disable_ssl, CMD_PGDATA | CMD_CONFIG, "do without encryption again", "pgdata" },
 

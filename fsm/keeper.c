@@ -293,6 +293,19 @@ keeper_step(const struct keeper *k, const struct keeper_obs *o, struct keeper_st
 		wait_for(s, "waiting before the next attempt");
 }
 
+void
+keeper_other_monitor(struct keeper *k)
+{
+	if (!(fsm_state_flags(k->current) & ST_RW))
+		k->current = FSM_INIT;
+	k->goal = k->current;
+	k->goal_seq = k->term = k->epoch = 0;
+	k->promise_term = k->stopped_term = k->applied_gen = k->wanted_gen = 0;
+	k->promise_tli = k->lease_gen = 0;
+	k->promise_lsn = k->final_lsn = 0;
+	k->parked = k->planned = k->contact = false;
+}
+
 bool
 keeper_retrying(const struct keeper *k, const struct keeper_obs *o)
 {

@@ -94,6 +94,12 @@ struct keeper_step {
  */
 void keeper_step(const struct keeper *, const struct keeper_obs *, struct keeper_step *);
 
+/*
+ * Another monitor counts anew: what the last one said and was promised is over. A node
+ * that writes goes on, any other one joins as if it had just been registered.
+ */
+void keeper_other_monitor(struct keeper *);
+
 /* Postgres is down, and will be started in place: do not replace it yet. */
 bool keeper_retrying(const struct keeper *, const struct keeper_obs *);
 
