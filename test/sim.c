@@ -165,8 +165,8 @@ deliver_all(struct sim *s)
 			s->message_next = s->message_at[i];
 }
 
-static void
-power(struct sim *s, int h, bool on)
+void
+sim_power(struct sim *s, int h, bool on)
 {
 	struct sim_host *x = &s->host[h];
 
@@ -206,7 +206,7 @@ heal(struct sim *s, int h)
 	for (int i = 0; i <= SIM_HOSTS; i++)
 		s->cut[h][i] = s->cut[i][h] = false;
 	if (!s->host[h].powered)
-		power(s, h, true);
+		sim_power(s, h, true);
 	else if (!s->host[h].keeper_up)
 		simkeeper_start(s, h);
 }
@@ -381,7 +381,7 @@ some_fault(struct sim *s)
 		}
 		break;
 	case 2:
-		power(s, h, false);
+		sim_power(s, h, false);
 		break;
 	case 3:
 	case 4:
@@ -523,7 +523,7 @@ world(struct sim *s, uint64_t seed, int hosts, bool verbose)
 	s->fault_end = s->now + 90000;
 	s->may_permit = seed % 4 == 3;
 	if (hosts > 2 && sim_chance(s, 30)) { /* the last one comes later */
-		power(s, hosts - 1, false);
+		sim_power(s, hosts - 1, false);
 		s->heal_at[hosts - 1] = s->now + sim_between(s, 2000, 80000);
 	}
 }
@@ -579,4 +579,24 @@ sim_run(struct sim *s, uint64_t seed, int hosts, bool verbose)
 	if (!s->failure[0])
 		nothing_lost(s);
 	return !s->failure[0];
+}
+
+void
+sim_begin(struct sim *s, uint64_t seed, int hosts)
+{
+	world(s, seed, hosts, false);
+	s->calm = true;
+	for (int h = 0; h < hosts; h++) {
+		s->heal_at[h] = 0;
+		sim_power(s, h, true);
+	}
+}
+
+void
+sim_pass(struct sim *s, int64_t ms)
+{
+	for (int64_t end = s->now + ms; s->now < end && !s->failure[0];) {
+		s->now += 2;
+		tick(s);
+	}
 }

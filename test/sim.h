@@ -191,12 +191,17 @@ struct sim {
 	int decisions, failovers, copies, copies_ended, retries;
 	int64_t recovery_ms; /* from the end of all faults on */
 	char failure[SIM_LINE * 2];
+	char way[SIM_HOSTS][256]; /* the states of each host, in words */
 	char log[SIM_LOG][SIM_LINE];
 	int nlog;
 };
 
 /* sim.c: time and the world. Return of sim_run: true when all invariants held. */
 bool sim_run(struct sim *, uint64_t seed, int hosts, bool verbose);
+/* A world without faults, but for those that the caller makes. */
+void sim_begin(struct sim *, uint64_t seed, int hosts);
+void sim_pass(struct sim *, int64_t ms);
+void sim_power(struct sim *, int h, bool on);
 void sim_log(struct sim *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_fail(struct sim *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 uint64_t sim_random(struct sim *);

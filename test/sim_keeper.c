@@ -1,5 +1,6 @@
 /* Simulated keeper processes: the real keeper_step over a simulated host. */
 /* SPDX-License-Identifier: PostgreSQL */
+#include <stdio.h>
 #include <string.h>
 
 #include "test/sim.h"
@@ -163,8 +164,13 @@ move(struct sim *s, int h, enum fsm_state to)
 {
 	struct sim_host *x = &s->host[h];
 
-	if (x->k.current != to)
+	if (x->k.current != to) {
+		size_t used = strlen(s->way[h]);
+
 		sim_log(s, "host %d: is %s", h, fsm_state_name(to));
+		snprintf(s->way[h] + used, sizeof s->way[h] - used, "%s%s",
+		    used ? " " : "", fsm_state_name(to));
+	}
 	x->k.current = to;
 	x->k.fails = 0;
 	x->disk = x->k;
