@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "fsm/fsm.h"
 #include "cmd/service.h"
 #include "ini/str.h"
 
@@ -229,7 +230,14 @@ suggest_keys(struct typing *t)
 static void
 complete_word(struct typing *t, const struct cmd *c)
 {
-	static const char *const values[] = { "bash", "zsh", "true", "false" };
+	static const struct {
+		const char *type, *value;
+	} values[] = { { "<shell>", "bash" }, { "<shell>", "zsh" },
+		{ "<boolean>", "true" }, { "<boolean>", "false" },
+		{ "<service>", "postgres" }, { "<service>", "listener" },
+		{ "<service>", "node-active" }, { "<phase>", "init" },
+		{ "<phase>", "steady-state" }, { "<phase>", "failover" },
+		{ "<phase>", "maintenance" }, { "<phase>", "removal" } };
 	const char *u = c->usage;
 
 	for (int i = 0; i < t->n && *u; i++) {
@@ -241,9 +249,13 @@ complete_word(struct typing *t, const struct cmd *c)
 		suggest(t, u, len);
 	else if (str_starts(u + (len > 0), "key"))
 		suggest_keys(t);
-	for (size_t i = 0; i < 4; i++)
-		if (str_starts(u, i < 2 ? "<shell>" : "<boolean>"))
-			suggest(t, values[i], strlen(values[i]));
+	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+		if (str_starts(u, values[i].type))
+			suggest(t, values[i].value, strlen(values[i].value));
+	for (int i = 0; i < FSM_STATE_COUNT && str_starts(u, "<state>"); i++) {
+		const char *name = fsm_state_name((enum fsm_state)i);
+		suggest(t, name, strlen(name));
+	}
 }
 
 static void

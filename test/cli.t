@@ -148,6 +148,8 @@ is "$("$autoctl" complete -- sh)" show "each candidate once"
 is "$("$autoctl" complete -- perform failover --allow)" --allow-data-loss "and an option"
 like "$("$autoctl" complete -- config get pg_autoctl.form)" '^pg_autoctl.formation$' "and a key"
 is "$("$autoctl" complete -- set node replication-quorum t)" true "and a value"
+is "$("$autoctl" complete -- manual fsm assign wait_p)" wait_primary "and a state"
+is "$("$autoctl" complete -- inspect getpid l)" listener "and a service"
 answers completion bash
 if command -v bash >/dev/null; then
 	ok "the script for bash is one" bash -n "$dir/out"
@@ -301,6 +303,32 @@ if command -v systemd-analyze >/dev/null; then
 		"systemd finds nothing wrong with it"
 fi
 refuses 12 'No such file' show systemd --pgdata "$dir/none"
+
+# ---- inspect, manual, without Postgres ----
+
+refuses 3 'no state file' inspect fsm state --pgdata "$dir/n1"
+refuses 2 'monitor drives' manual fsm nodes get --pgdata "$dir/n1"
+refuses 1 'no such state' manual fsm assign nonsense --pgdata "$dir/n1"
+refuses 1 'no such phase' inspect fsm mermaid nonsense
+refuses 1 'no notification' inspect monitor parse-notification '{"type": "log"}'
+answers inspect monitor parse-notification '{"type": "state", "name": "a", "host": "b", "port": 5432,
+	"formation": "default", "reportedState": "primary", "goalState": "primary"}'
+ok "it is JSON" is_json
+answers inspect fsm list
+answers inspect fsm list --json
+ok "it is JSON" is_json
+answers inspect fsm gv
+for phase in init steady-state failover maintenance removal; do
+	answers inspect fsm mermaid $phase
+done
+answers inspect show lookup 127.0.0.1
+refuses 12 '' inspect show reverse no-such-host.invalid
+refuses 12 'no service is running' inspect getpid postgres --pgdata "$dir/n1"
+refuses 1 'Citus formations are not supported' manual coordinator add
+refuses 1 'not a part of this program' internal demo run
+refuses 1 'unknown command' do fsm state
+like "$err" 'hint: .*inspect' "... and where it is now"
+refuses 2 "node's" internal service listener --pgdata "$dir/n1"
 
 # ---- the service that does not run ----
 

@@ -71,4 +71,13 @@ assigned 2 primary
 ok "node 2 takes writes" sql 2 'insert into t values (2)'
 ok "node 1 has both rows" within 20 eval '[ "$(sql 1 "select count(*) from t")" = 2 ]'
 is "$(sql 1 'select pg_is_in_recovery()')" t "as a standby"
+
+# a keeper that starts again goes on where it was
+ok "the keeper of node 2 is killed" kill -KILL "$(pid_of node_2)"
+ok "it is gone" within 10 gone "$(pid_of node_2)"
+node_start 2
+ok "node 2 goes on" within 30 sql 2 'insert into t values (3)'
+fails "no state file is made anew under a keeper" 3 manual 1 init
+ok "node 1 stops" stop_node 1 INT
+like "$(manual 1 init)" '"current_role": "init"' "without one it begins anew"
 done_testing

@@ -126,6 +126,10 @@ exits 0 1 inspect getpid node-active
 is "$out" "$(pid_of node_1)" "the keeper's"
 exits 12 1 inspect getpid listener
 is "$("$autoctl" inspect getpid listener --pgdata "$root/m")" "$(pid_of monitor)" "the monitor's"
+is "$("$autoctl" manual service restart listener --pgdata "$root/m" 2>/dev/null)" \
+	"$(pid_of monitor)" "a monitor that starts anew keeps its number"
+ok "it does" within 20 grep -q 'is started anew' "$root/log/monitor.log"
+ok "it hears from its nodes" within 30 heard
 exits 0 1 manual service restart node-active
 is "$out" "$(pid_of node_1)" "a keeper that starts anew keeps its number"
 within 20 grep -q 'is started anew' "$root/log/node_1.log"
