@@ -86,9 +86,28 @@ take_step(struct node *n)
 	return false;
 }
 
+/* The first state is reached, and known. */
+static bool
+is_built(const struct node *n)
+{
+	return n->k->current != FSM_INIT && n->k->current != FSM_WAIT_STANDBY &&
+	       n->k->current == n->k->goal && n->told == n->k->current;
+}
+
+/* Steps begin where a creation ends. */
+static void
+suspend(struct node *n)
+{
+	if (!n->step.wanted || n->step.suspended || n->work.pid != 0 || !is_built(n))
+		return;
+	log_info("step mode: from now on this node waits for steps");
+	n->step.suspended = true;
+}
+
 static void
 turn(struct node *n)
 {
+	suspend(n);
 	if (config_no_monitor(&n->cfg))
 		node_alone_turn(n);
 	node_local_turn(n);
@@ -321,8 +340,7 @@ is_created(struct node *n)
 {
 	if (n->mode == NODE_RUN)
 		return false;
-	if (n->k->current != FSM_INIT && n->k->current != FSM_WAIT_STANDBY &&
-	    n->k->current == n->k->goal && n->told == n->k->current)
+	if (is_built(n))
 		return true;
 	if (n->fails > CREATE_FAILS_MAX)
 		n->exit_kind = ERR_INIT;
@@ -436,6 +454,11 @@ open_all(struct node *n, struct err *e)
 	set_times(n);
 	/* what a worker leaves behind comes to us, not to pid 1 */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (n->step.wanted && n->k->current != FSM_INIT &&
+	    n->k->current != FSM_WAIT_STANDBY) {
+		n->step.suspended = true;
+		n->step.phase = STEP_STARTING;
+	}
 	if (n->mode == NODE_RUN && node_step_open(n, e) == -1)
 		return -1;
 	return node_lease_open(n, e);
@@ -454,8 +477,7 @@ new_node(const struct config *cfg, enum node_mode mode)
 	n->mon.fd = n->local.fd = n->ping.fd = n->work.fd = n->pidfd = -1;
 	n->loop.wake[0] = n->loop.wake[1] = -1;
 	n->svc.lock_fd = n->step.fd = n->step.client = -1;
-	n->step.suspended = mode == NODE_RUN && getenv("PG_AUTOCTL_SUSPENDED") != NULL;
-	n->step.phase = n->step.suspended ? STEP_STARTING : STEP_IDLE;
+	n->step.wanted = mode == NODE_RUN && getenv("PG_AUTOCTL_SUSPENDED") != NULL;
 	n->told = FSM_UNKNOWN;
 	set_paths(n);
 	return n;

@@ -147,7 +147,8 @@ obey(struct node *n, const char *word)
 	if (str_starts(word, "ASSIGN "))
 		assign(n, word + strlen("ASSIGN "));
 	else if (!n->step.suspended)
-		reply(n, "ERROR this keeper is not in step mode\n");
+		reply(n, n->step.wanted ? "ERROR this node is still being created\n"
+					: "ERROR this keeper is not in step mode\n");
 	else if (strcmp(word, "STEP") == 0)
 		node_step_begin(n, STEP_BOTH);
 	else if (strcmp(word, "REPORT") == 0)
@@ -230,12 +231,13 @@ node_step_open(struct node *n, struct err *e)
 {
 	struct node_step *st = &n->step;
 	struct sockaddr_un at;
+	bool wanted = st->wanted || config_no_monitor(&n->cfg);
 	mode_t mask;
 	int dir, rc;
 
-	if (!st->suspended && !config_no_monitor(&n->cfg))
+	if (!wanted)
 		close_socket(n);
-	if (st->fd >= 0 || (!st->suspended && !config_no_monitor(&n->cfg)))
+	if (st->fd >= 0 || !wanted)
 		return 0;
 	if (node_step_socket(n->cfg.pgdata, &at, &dir, e) == -1)
 		return -1;

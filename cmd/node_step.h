@@ -28,7 +28,8 @@ enum node_step_phase {
 };
 
 struct node_step {
-	bool suspended; /* nothing but steps */
+	bool wanted;    /* by the environment */
+	bool suspended; /* nothing but steps; not before the node is built */
 	int fd;         /* where steps are asked for; -1 closed */
 	int client;     /* who waits for the answer */
 	char word[64];

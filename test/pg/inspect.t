@@ -45,6 +45,8 @@ exits 0 2 inspect pgsetup wait -T 5
 exits 0 1 inspect pgsetup wait --read-write --timeout 5
 exits 4 2 inspect pgsetup wait -W -T 1
 like "$err" 'recovery' "a standby takes no writes"
+is "$("$autoctl" inspect pgsetup ready --pgdata "$root/m" 2>&1)" \
+	'autoctl: Postgres status is: "ready"' "the monitor's is ready too"
 exits 0 1 inspect pgsetup discover
 like "$out" "^pid: *$pid1\$" "the process"
 exits 0 1 inspect pgsetup logs
@@ -215,6 +217,18 @@ kill -KILL "$(head -n 1 "$root/n2/postmaster.pid")"
 ok "killed, it is started again" within 30 serves 2
 stop_node 2
 fails "and stopped with its service" 2 serves 2
+
+# a node that is to take steps is built first
+start node_3 env PG_AUTOCTL_SUSPENDED=1 "$autoctl" node run --pgdata "$root/n3" \
+	--pgport "$(node_port 3)" --hostname 127.0.0.1 --listen 127.0.0.1 --name node_3 \
+	--monitor "$(monitor_uri 3)" $node_access
+ok "node 3 is built" within 90 grep -q 'waits for steps' "$root/log/node_3.log"
+ok "... and no more" eval '[ "$(states 3)" = "catchingup secondary" ] ||
+	[ "$(states 3)" = "catchingup catchingup" ]' || note "$(states 3)"
+exits 0 3 manual fsm step
+is "$out" "catchingup ➜ secondary" "one step later it can take over"
+stop_node 3
+
 ok "node 2 is dropped" "$autoctl" drop node --pgdata "$root/n2"
 exits 1 2 manual monitor register primary
 exits 0 2 manual monitor register init
