@@ -22,7 +22,7 @@
 
 #define LOOK_MS 3000    /* for a fresh look at Postgres, before a report */
 #define ASK_MS 10000    /* for the monitor's answer */
-#define LINGER_MS 500   /* for what it decides on a report; usually a few ms */
+#define LINGER_MS 1000  /* for what it decides on a report; usually a few ms */
 #define STUCK_MS 10000  /* nothing is going on, and the goal is not reached */
 #define CLIENT_MS 10000 /* to say its word */
 #define START_MS 60000  /* of Postgres, when the keeper starts */
