@@ -224,6 +224,7 @@ int cmd_run(struct cmd_ctx *);
 int cmd_stop(struct cmd_ctx *);
 int cmd_reload(struct cmd_ctx *);
 int cmd_status(struct cmd_ctx *);
+int cmd_watch(struct cmd_ctx *);
 int cmd_config_get(struct cmd_ctx *);
 int cmd_config_set(struct cmd_ctx *);
 int cmd_config_keys(struct cmd_ctx *);

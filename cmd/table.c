@@ -113,6 +113,7 @@ const struct cmd cmd_table[] = {
 { "stop", cmd_stop, CMD_PGDATA, "stop the service", "pgdata fast immediate sigkill" },
 { "reload", cmd_reload, CMD_PGDATA, "let the service read its settings again", "pgdata" },
 { "status", cmd_status, CMD_PGDATA, "tell whether the service and its Postgres run", "pgdata json" },
+{ "watch", cmd_watch, 0, "a formation live on the whole terminal", REMOTE " group" },
 
 { "create monitor", cmd_create_monitor, CMD_PGDATA, "create a monitor", CREATE_MONITOR " run" },
 { "create postgres", cmd_create_postgres, CMD_PGDATA, "create a node, or adopt a Postgres", CREATE_NODE " run" },

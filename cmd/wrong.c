@@ -103,7 +103,7 @@ enough(const struct cmd_line *l, int n)
  * when its command comes. */
 /* clang-format off */
 static const char *const missing[] = { "node init", "node apply", "node start", "node show",
-	"node check", "watch" };
+	"node check" };
 /* clang-format on */
 
 static const char *

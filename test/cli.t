@@ -60,7 +60,7 @@ refuses 1 'expected more after "pgdata"|expected more after "postgresql.port"' \
 	config set postgresql.port
 refuses 1 'b: unexpected argument of "config get' config get a b
 refuses 1 'unknown command' help frobnicate
-refuses 1 '^autoctl: watch: not available yet' watch --pgdata "$dir"
+refuses 6 'connect to the monitor' watch --monitor "$nothing"
 
 # ---- options ----
 
