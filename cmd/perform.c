@@ -334,7 +334,8 @@ node_is(struct cmd_ctx *x, const char *id, const char *state, bool *yes)
 	struct rows r = { 0 };
 
 	if (db_query(&x->monitor, &x->err, &r,
-		"select reportedstate = $2 and goalstate = $2 as yes "
+		"select reportedstate = goalstate and "
+		"goalstate = any(string_to_array($2, ' ')) as yes "
 		"from pgautofailover.node where nodeid = $1::bigint",
 		id, state, DB_END))
 		return -1;

@@ -480,7 +480,7 @@ static const char settings_json_sql[] =
     "'formation', (select jsonb_agg(row_to_json(s)) from s where context = 'formation'), "
     "'primary', (select jsonb_agg(row_to_json(s)) from s where context = 'primary'), "
     "'nodes', (select jsonb_agg(row_to_json(s)) from s where context = 'node'))) as json "
-    "from (select 1) one";
+    "from (select 1) one where exists (select from s)";
 
 int
 cmd_show_settings(struct cmd_ctx *x)
@@ -500,7 +500,7 @@ cmd_show_settings(struct cmd_ctx *x)
 	if (db_query(&x->monitor, &x->err, &r, buf_peek(&sql), buf_peek(&x->formation),
 		DB_END))
 		;
-	else if (!x->args.json && r.count == 0)
+	else if (r.count == 0)
 		err_set(&x->err, ERR_MONITOR, "unknown formation \"%s\"",
 		    buf_peek(&x->formation));
 	else if (x->args.json)

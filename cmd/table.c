@@ -69,7 +69,7 @@ const struct cmd_opt cmd_options[] = {
 { 'c', "config", NULL, "the settings file", CMD_FLAG, AT(file_config) },
 { 's', "state", NULL, "the state file", CMD_FLAG, AT(file_state) },
 { 'i', "init", NULL, "the file of an unfinished creation", CMD_FLAG, AT(file_init) },
-{ 0, "pid", NULL, "the pid file", CMD_FLAG, AT(file_pid) },
+{ 'p', "pid", NULL, "the pid file", CMD_FLAG, AT(file_pid) },
 { 'C', "contents", NULL, "its contents, not its path", CMD_FLAG, AT(contents) },
 { 0, "dot", NULL, "as a graph for dot", CMD_FLAG, AT(dot) },
 { 0, "mermaid", NULL, "as a graph for mermaid", CMD_FLAG, AT(mermaid) },

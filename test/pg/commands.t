@@ -119,6 +119,7 @@ for cmd in "show settings" "get formation settings"; do
 	has '{nodes,3,setting}' 'replication quorum'
 done
 refuses 6 'nobody' show settings --formation nobody --monitor "$uri"
+refuses 6 'nobody' get formation settings --formation nobody --monitor "$uri" --json
 answers show standby-names --pgdata "$root/m"
 is "$out" "'ANY 1 (pgautofailover_standby_2)'" "in quotes"
 answers show standby-names --json --pgdata "$root/n2"
