@@ -150,26 +150,57 @@ reader_drop(struct reader *r)
 	buf_drop(&r->value);
 }
 
+struct parse {
+	const char *file;
+	int wanted;
+	ini_fn *fn;
+	void *arg;
+};
+
+/* Call fn for the lines of one kind. */
+static int
+each_line(struct reader *r, const struct parse *p, struct err *e)
+{
+	int kind;
+
+	while ((kind = next_line(r, e)) > END) {
+		struct ini_line l = { buf_peek(&r->section), "", "", r->line };
+
+		if (kind == SETTING) {
+			l.name = buf_peek(&r->name);
+			l.value = buf_peek(&r->value);
+		}
+		if (kind == p->wanted && p->fn(p->arg, &l, e))
+			return -1;
+	}
+	return kind;
+}
+
+static int
+parse(const struct parse *p, const struct buf *text, struct err *e)
+{
+	struct reader r;
+	int rc;
+
+	reader_init(&r, text);
+	rc = each_line(&r, p, e);
+	if (rc < 0)
+		err_wrap(e, "%s:%d", p->file, r.line);
+	reader_drop(&r);
+	return rc < 0 ? -1 : 0;
+}
+
 int
 ini_parse(const char *file, const struct buf *text, ini_fn *fn, void *arg, struct err *e)
 {
-	struct reader r;
-	int kind;
+	return parse(&(struct parse){ file, SETTING, fn, arg }, text, e);
+}
 
-	reader_init(&r, text);
-	while ((kind = next_line(&r, e)) > END) {
-		struct ini_line l = { buf_peek(&r.section), buf_peek(&r.name),
-			buf_peek(&r.value), r.line };
-
-		if (kind == SETTING && fn(arg, &l, e)) {
-			kind = -1;
-			break;
-		}
-	}
-	if (kind < 0)
-		err_wrap(e, "%s:%d", file, r.line);
-	reader_drop(&r);
-	return kind < 0 ? -1 : 0;
+int
+ini_sections(
+    const char *file, const struct buf *text, ini_fn *fn, void *arg, struct err *e)
+{
+	return parse(&(struct parse){ file, SECTION, fn, arg }, text, e);
 }
 
 /* A new row at place i; section, name and value are copied, text is taken. */

@@ -30,6 +30,10 @@ typedef int ini_fn(void *arg, const struct ini_line *, struct err *);
 int ini_parse(const char *file, const struct buf *text, ini_fn *, void *arg, struct err *)
     __attribute__((warn_unused_result));
 
+/* The same for the section lines alone: name and value are "". */
+int ini_sections(const char *file, const struct buf *text, ini_fn *, void *arg,
+    struct err *) __attribute__((warn_unused_result));
+
 /* The editor: every line as it was, and what it means. Start from { 0 }. */
 struct ini_row;
 struct ini_doc {
