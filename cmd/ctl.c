@@ -7,6 +7,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/metadata.h"
+#include "cmd/node_create.h"
 #include "cmd/service.h"
 #include "cmd/setup.h"
 #include "ini/log.h"
@@ -37,7 +38,7 @@ cmd_run(struct cmd_ctx *x)
 {
 	if (x->config.kind == CONFIG_KEEPER && tell_metadata(x))
 		return -1;
-	return x->config.kind == CONFIG_MONITOR ? cmd_monitor_run(x) : cmd_node_run(x);
+	return x->config.kind == CONFIG_MONITOR ? cmd_monitor_run(x) : node_run(x);
 }
 
 int

@@ -115,15 +115,10 @@ cmd_create_postgres(struct cmd_ctx *x)
 }
 
 int
-cmd_node_run(struct cmd_ctx *x)
+node_run(struct cmd_ctx *x)
 {
 	enum node_stage stage;
 
-	if (x->nwords > 0 && x->word[0] != NULL)
-		return err_set(&x->err, ERR_USAGE,
-		    "node run takes its settings from options "
-		    "and from %s, not from a file",
-		    "pg_autoctl.cfg");
 	if (prepare(x, &stage) == -1)
 		return -1;
 	return node_serve(&x->config, NODE_RUN, &x->err);

@@ -289,8 +289,8 @@ register_once(struct cmd_ctx *x, struct config *c, const struct finding *f, stru
 static bool
 is_retryable(const char *sqlstate)
 {
-	static const char *const exact[] = { "40001", "40003", "40P01", "55006",
-		"42P17" };
+	static const char *const exact[] = { "40001", "40003", "40P01", "55006", "42P17",
+		"3F000", "42883" };
 
 	for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++)
 		if (strcmp(sqlstate, exact[i]) == 0)
@@ -304,7 +304,8 @@ static int
 reach_monitor(struct cmd_ctx *x, const struct config *c, struct db *db)
 {
 	struct db_target t = { .uri = c->monitor };
-	struct mono until = mono_after(clock_mono(), x->args.run ? REGISTER_MS : 0);
+	bool service = x->args.run || (x->cmd->flags & CMD_SERVICE);
+	struct mono until = mono_after(clock_mono(), service ? REGISTER_MS : 0);
 	struct log_once once = { 0 };
 
 	while (db_open(db, &t, &x->err) == -1) {
@@ -331,7 +332,9 @@ register_retrying(struct cmd_ctx *x, struct config *c, const struct finding *f)
 		return -1;
 	while (
 	    (rc = register_once(x, c, f, &db)) == -1 && is_retryable(x->err.sqlstate)) {
-		bool formation = strcmp(x->err.sqlstate, "42P17") == 0;
+		bool formation = strcmp(x->err.sqlstate, "42P17") == 0 ||
+				 strcmp(x->err.sqlstate, "3F000") == 0 ||
+				 strcmp(x->err.sqlstate, "42883") == 0;
 
 		log_once(&once, LOG_LEVEL_WARN, "%s; trying again", x->err.msg);
 		until = mono_after(began, formation ? FORMATION_MS : REGISTER_MS);

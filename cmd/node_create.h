@@ -33,6 +33,9 @@ enum node_mode {
 int node_serve(const struct config *, enum node_mode, struct err *)
     __attribute__((warn_unused_result));
 
+/* "node run" by options and settings, without a file of its own. */
+int node_run(struct cmd_ctx *) __attribute__((warn_unused_result));
+
 /* How far an earlier create got, by the files of this data directory. */
 int node_stage(const struct config *, enum node_stage *, struct err *)
     __attribute__((warn_unused_result));

@@ -108,7 +108,10 @@ const struct cmd cmd_table[] = {
 { "version", cmd_version, 0, "show the version", "json" },
 
 { "monitor run", cmd_monitor_run, CMD_PGDATA | CMD_SERVICE, "create the monitor if need be, and run it", CREATE_MONITOR },
-{ "node run [file]", cmd_node_run, CMD_PGDATA | CMD_SERVICE, "create the node if need be, and run its keeper", CREATE_NODE },
+{ "node run [file]", cmd_node_run, CMD_SERVICE, "create the node if need be, and run its keeper", CREATE_NODE },
+{ "node init [file]", cmd_node_init, 0, "create what a spec file declares, without running it", "" },
+{ "node start [file]", cmd_node_start, 0, "let go what a spec file defers", "" },
+{ "node check <file>", cmd_node_check, 0, "check a spec file, print what it declares", "json" },
 { "run", cmd_run, CMD_PGDATA | CMD_CONFIG | CMD_SERVICE, "run the service of a data directory, monitor or node", "pgdata name/n hostname/H pgport" },
 { "stop", cmd_stop, CMD_PGDATA, "stop the service", "pgdata fast immediate sigkill" },
 { "reload", cmd_reload, CMD_PGDATA, "let the service read its settings again", "pgdata" },

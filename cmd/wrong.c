@@ -102,8 +102,7 @@ enough(const struct cmd_line *l, int n)
 /* Commands of pg_auto_failover that scripts may call, and that are not here. A row goes
  * when its command comes. */
 /* clang-format off */
-static const char *const missing[] = { "node init", "node apply", "node start", "node show",
-	"node check" };
+static const char *const missing[] = { "node apply", "node show" };
 /* clang-format on */
 
 static const char *
