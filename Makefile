@@ -51,7 +51,7 @@ SRC     += pg/schema.gen.c
 endif
 ifdef DYNAMIC
 SRC     := $(filter-out pg/nokrb.c,$(SRC))
-LIBS     = -lpq
+LIBS     = -lpq -lssl -lcrypto
 LINK     = $(CC) $(CFLAGS) -pie $(GC) $(LDFLAGS) -o $@ $^ $(LIBS)
 else
 LIBS     = -L$(PGLIB) -lpq -lpgcommon_shlib -lpgport_shlib -lssl -lcrypto -lm
