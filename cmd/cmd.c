@@ -353,10 +353,11 @@ split_name(const char *base, int argc, char **argv)
 {
 	const char *dash = strchr(base, '-');
 	struct cmd_line l = { 0 };
-	char **v = xcalloc((size_t)argc + 2, sizeof *v);
+	static char **v; /* lives as long as the program, which reads it */
 	int best = 0;
 	int n = 0;
 
+	v = xcalloc((size_t)argc + 2, sizeof *v);
 	if (dash) {
 		l.word[l.n++] = dash + 1;
 		cmd_find(&l, &best);

@@ -72,6 +72,7 @@ mutate(size_t seeds)
 {
 	static const char special[] = "\n\r\t \"'\\[]{}()=#;:,/.-+*0\xff\x80\xc3";
 	const char *other;
+	uint8_t again[64];
 	size_t from;
 	char c;
 
@@ -96,9 +97,10 @@ mutate(size_t seeds)
 		if (input_size)
 			input[any(input_size)] ^= (uint8_t)(1u << any(8));
 		break;
-	default:
+	default: /* the bytes are moved while they are put in */
+		memcpy(again, input, sizeof again);
 		if (input_size)
-			insert_some(input, any(input_size) % 64);
+			insert_some(again, any(input_size) % 64);
 	}
 }
 
