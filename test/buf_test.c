@@ -83,10 +83,29 @@ test_quoting(void)
 	}
 }
 
+/* Or a long text costs the square of its length. */
+static void
+test_growing_by_doubling(void)
+{
+	struct buf b = { 0 };
+	size_t cap = 0;
+	int moves = 0;
+
+	for (int i = 0; i < 1000000; i++) {
+		buf_char(&b, 'x');
+		if (b.cap != cap)
+			moves++;
+		cap = b.cap;
+	}
+	OK(moves <= 20, "a million bytes, one by one: room is made 20 times at most");
+	buf_drop(&b);
+}
+
 int
 main(void)
 {
 	test_growing();
+	test_growing_by_doubling();
 	test_quoting();
 	return tap_done();
 }
