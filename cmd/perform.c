@@ -26,6 +26,7 @@ struct waiting {
 	const char *states; /* ... one of these, both reported and goal */
 	int64_t not_node;   /* or: any node but this one reaches it */
 	bool or_alone;      /* or writes without a standby, and none comes */
+	bool or_before;     /* or was there before anything was asked for */
 	const char *what;   /* for the error when the time is over */
 };
 
@@ -367,7 +368,7 @@ maintenance(struct cmd_ctx *x, const char *sql, struct waiting *w, int64_t ms)
 	snprintf(id, sizeof id, "%lld", (long long)w->node);
 	if (node_is(x, id, w->states, &already))
 		return -1;
-	if (already) {
+	if (already && w->or_before) {
 		log_info("already done: %s", w->what);
 		return 0;
 	}
@@ -386,6 +387,7 @@ int
 cmd_enable_maintenance(struct cmd_ctx *x)
 {
 	struct waiting w = { .states = "maintenance",
+		.or_before = true,
 		.what = "the node is in maintenance" };
 	struct statefile s;
 	bool writer;
@@ -402,6 +404,8 @@ cmd_enable_maintenance(struct cmd_ctx *x)
 	    writer ? 180000 : WAIT_MS);
 }
 
+/* A node that is not in maintenance is refused, as by the SQL function: it may be the
+ * wrong host. */
 int
 cmd_disable_maintenance(struct cmd_ctx *x)
 {
