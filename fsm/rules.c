@@ -144,7 +144,7 @@ const struct fsm_rule fsm_rule_list[] = {
 	.why = "X has stopped and is gone" },
 { 203, 0,
 	.deny = G(WRITER) | G(RUNNING) | G(OTHER_DATA),
-	.x = { .reported = B(INIT) | B(SINGLE), .goal = B(INIT), .need = N(ELIGIBLE) },
+	.x = { .reported = B(INIT) | RW, .goal = B(INIT), .need = N(ELIGIBLE) },
 	.to = { .x = FSM_SINGLE },
 	.effects = DO_FOUND,
 	.why = "X is the first node of its group" },

@@ -857,6 +857,13 @@ test_create(void)
 	    "n4 wait_standby\nn4 catchingup\nn4 secondary\n", "one outside the quorum");
 
 	world(0);
+	arrive(1, 50, true);
+	node(1)->reported = FSM_PRIMARY;
+	node(1)->pg = FSM_PG_RW;
+	settle();
+	story_is("n1 single\n", "who wrote under another monitor goes on");
+
+	world(0);
 	arrive(1, 0, true);
 	settle();
 	story_is("", "priority zero founds no group");

@@ -15,6 +15,10 @@ meet() {
 	timeout 60 "$autoctl" enable monitor --pgdata "$root/n$1" "$(monitor_uri)"
 }
 
+reports_primary() {
+	case $(states 1) in primary*) ;; *) return 1 ;; esac
+}
+
 # A copy would come with a directory of its own.
 directory=$(ls -di "$root/n2")
 before=$(head -n 1 "$root/n1/postmaster.pid")
@@ -48,7 +52,11 @@ ok "writes go on" holds 3 within 2 writing
 event meeting
 fails "a monitor that is not there is not taken" 6 "$autoctl" enable monitor \
 	--pgdata "$root/n1" "postgres://autoctl_node@127.0.0.1:1/pg_auto_failover"
+# The keeper may report before the monitor has decided anything on the new row.
+kill -STOP "$(pid_of monitor)"
 ok "the primary meets it" meet 1
+ok "it says what it is" within 20 reports_primary
+kill -CONT "$(pid_of monitor)"
 ok "node 1 is alone and writable" wait_state 1 single 30
 ok "the standby meets it" meet 2
 ok "they are a pair again" wait_pair 1 2 60
