@@ -698,15 +698,19 @@ read_snapshots(struct monitor *m, struct err *e)
 	return rc;
 }
 
-/* Every second: is it still us, what is set, which groups are there. */
+/* Every second, or oftener when another one decides: is it still us, what is set, which
+ * groups are there. */
 static int
 housekeeping(struct monitor *m, struct err *e)
 {
 	m->list_at = mono_after(clock_mono(), LIST_MS);
 	if (hold_epoch(m, e))
 		return -1;
-	if (!m->epoch)
+	if (!m->epoch) {
+		m->list_at =
+		    mono_after(clock_mono(), TICK_MS); /* it may go at any time */
 		return 0;
+	}
 	if (store_settings(&m->db, &m->settings, e) || store_expire(&m->db, e) ||
 	    list_groups(m, e) || read_snapshots(m, e))
 		return -1;

@@ -86,6 +86,17 @@ one(struct db *d, const char *sql, const struct params *p, int64_t *v, struct er
 
 /* -- the epoch -- */
 
+/* A holder whose session has ended is gone; one that hangs is so when it renews no more.
+ */
+/* clang-format off */
+#define TAKE_SQL \
+	"update pgautofailover.monitor m set epoch = epoch + 1, holder = $1," \
+	" session_pid = pg_catalog.pg_backend_pid(), renewed = clock_timestamp()" \
+	" where renewed < clock_timestamp() - $2::bigint * interval '1 ms' or not exists" \
+	" (select from pg_catalog.pg_stat_activity a where a.pid = m.session_pid)" \
+	" returning epoch as v"
+/* clang-format on */
+
 int
 store_epoch_take(
     struct db *d, const char *holder, int64_t stale_ms, int64_t *epoch, struct err *e)
@@ -94,12 +105,7 @@ store_epoch_take(
 
 	add_text(&p, holder);
 	add_i64(&p, stale_ms);
-	if (one(d,
-		"update pgautofailover.monitor set epoch = epoch + 1, holder = $1, "
-		"renewed ="
-		" clock_timestamp() where holder = $1 or renewed < clock_timestamp() -"
-		" $2::bigint * interval '1 ms' returning epoch as v",
-		&p, epoch, e))
+	if (one(d, TAKE_SQL, &p, epoch, e))
 		return -1;
 	return *epoch > 0;
 }

@@ -58,8 +58,7 @@ struct store_group {
 
 /*
  * The deciding process holds the row of table monitor. 1: it is ours, with the epoch; 0:
- * another one holds it and has renewed it within stale_ms. A holder of the same name is
- * ourselves, before a restart: names are unique because of the pid file's lock.
+ * another one holds it: its session is there, and it has renewed within stale_ms.
  */
 int store_epoch_take(struct db *, const char *holder, int64_t stale_ms, int64_t *epoch,
     struct err *) __attribute__((warn_unused_result));

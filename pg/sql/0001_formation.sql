@@ -36,6 +36,7 @@ create table pgautofailover.setting (
 create table pgautofailover.monitor (
 	epoch bigint primary key,
 	holder text not null default '',
+	session_pid int not null default 0,
 	renewed timestamptz not null default '-infinity'
 );
 insert into pgautofailover.monitor (epoch) values (0);
