@@ -187,17 +187,23 @@ static void
 cut_some(struct sim *s, int h)
 {
 	int other = (int)sim_between(s, 0, s->nhosts);
-	bool one_way = sim_chance(s, 25);
+	bool out = true;
+	bool in = true;
 
+	if (sim_chance(s, 30)) /* one way only */
+		*(sim_chance(s, 50) ? &out : &in) = false;
 	if (other == s->nhosts)
 		other = SIM_MONITOR;
 	for (int i = 0; i <= SIM_HOSTS; i++) {
 		if (i == h || (sim_chance(s, 50) && i != other))
 			continue;
-		s->cut[h][i] = true;
-		s->cut[i][h] = !one_way;
+		s->cut[h][i] |= out;
+		s->cut[i][h] |= in;
 	}
-	sim_log(s, "fault: links of host %d are cut", h);
+	sim_log(s, "fault: links of host %d are cut%s", h,
+	    out && in ? ""
+	    : out     ? ", nothing comes from it"
+		      : ", nothing comes to it");
 }
 
 static void
@@ -247,6 +253,27 @@ ask_maintenance_end(struct sim *s, const struct fsm_node *n)
 	simmonitor_ask(s, FSM_REQ_MAINTENANCE_OFF, n->id);
 }
 
+static int
+members(const struct sim *s)
+{
+	int n = 0;
+
+	for (int i = 0; i < s->group.n; i++)
+		n += s->group.node[i].goal != FSM_DROPPED;
+	return n;
+}
+
+/* Is there another node that has all of what the writer had? */
+static bool
+has_heir(const struct sim *s)
+{
+	for (int i = 0; i < s->group.n; i++)
+		if (s->group.node[i].reported == FSM_SECONDARY &&
+		    s->group.node[i].goal == FSM_SECONDARY)
+			return true;
+	return false;
+}
+
 /* Whoever is removed by force is dead: that is what the operator vouches for. */
 static void
 ask_remove(struct sim *s, const struct fsm_node *n)
@@ -254,9 +281,10 @@ ask_remove(struct sim *s, const struct fsm_node *n)
 	int h = sim_host_of(s, n->id);
 	bool dead = h >= 0 && !s->host[h].powered;
 
-	if (s->group.n < 3 || h < 0 || (dead && !s->may_permit) ||
+	if (members(s) < 3 || h < 0 || (dead && !s->may_permit) ||
 	    !simmonitor_ask(s, FSM_REQ_REMOVE, n->id))
 		return;
+	s->careless |= n->id == s->group.writer && !has_heir(s);
 	s->group.request.force = dead;
 	s->permitted |= dead;
 }
@@ -450,8 +478,8 @@ tidy(struct sim *s)
 		if (n->reported == FSM_MAINTENANCE && n->goal == FSM_MAINTENANCE)
 			simmonitor_ask(s, FSM_REQ_MAINTENANCE_OFF, n->id);
 		/* what is only on a node that they removed is lost */
-		if (n->reported == FSM_DROPPED && s->now > s->fault_end + 30000 &&
-		    s->group.op.kind == FSM_OP_ELECT &&
+		if ((n->reported == FSM_DROPPED || s->careless) &&
+		    s->now > s->fault_end + 30000 && s->group.op.kind == FSM_OP_ELECT &&
 		    simmonitor_ask(s, FSM_REQ_FAILOVER, 0))
 			s->permitted = s->group.request.allow_loss = true;
 	}
@@ -478,6 +506,32 @@ converged(const struct sim *s)
 	return writers == 1 && s->now - s->last_ack_at < 1000;
 }
 
+/*
+ * What was permitted to be lost is lost when a writer is at work and nobody else can be
+ * written to: what this one holds is promised again.
+ */
+static void
+promise_again(struct sim *s)
+{
+	int w = sim_host_of(s, s->group.writer);
+	int kept = 0;
+
+	if (w < 0 || s->group.op.kind != FSM_OP_NONE ||
+	    s->group.request.kind != FSM_REQ_NONE)
+		return;
+	for (int h = 0; h < s->nhosts; h++)
+		if ((s->host[h].pg == FSM_PG_RW && !s->host[h].door_closed) != (h == w))
+			return;
+	for (int i = 0; i < s->nacked; i++)
+		if (wal_has(&s->host[w].wal, s->acked[i].uid, s->acked[i].lsn))
+			s->acked[kept++] = s->acked[i];
+	s->nacked = kept;
+	if (!wal_has(&s->host[w].wal, s->last_ack_uid, s->last_ack_lsn))
+		s->last_ack_uid = 0;
+	s->permitted = false;
+	sim_log(s, "nothing may be lost any more: host %d writes alone", w);
+}
+
 /* One millisecond of the world; quiet ones are skipped. */
 static void
 tick(struct sim *s)
@@ -488,6 +542,8 @@ tick(struct sim *s)
 		simpg_step(s, h);
 		simkeeper_step(s, h);
 	}
+	if (s->permitted)
+		promise_again(s);
 	sim_acks_check(s);
 	for (int c = 0; c < SIM_CLIENTS; c++)
 		if (s->now >= s->client[c].next_at)
@@ -535,7 +591,7 @@ nothing_lost(struct sim *s)
 	int w = sim_host_of(s, s->group.writer);
 	int lost = 0;
 
-	for (int i = 0; w >= 0 && i < s->nacked; i++)
+	for (int i = 0; w >= 0 && !s->permitted && i < s->nacked; i++)
 		if (!wal_has(&s->host[w].wal, s->acked[i].uid, s->acked[i].lsn))
 			lost++;
 	if (lost)

@@ -176,6 +176,7 @@ struct sim {
 	int64_t heal_at[SIM_HOSTS];
 	bool calm;
 	bool may_permit; /* operators may allow to lose writes ... */
+	bool careless;   /* they removed the only one that had everything */
 	bool permitted;  /* ... and did: nothing is promised until all is well again */
 	/* what happened */
 	int next_uid;

@@ -7,6 +7,8 @@
 
 #include "ini/ban.h"
 
+#define STREAM_MS 5000 /* wal_sender_timeout, wal_receiver_timeout */
+
 int
 wal_uid(const struct sim_wal *w)
 {
@@ -115,9 +117,7 @@ down(struct sim *s, int h)
 	struct sim_host *x = &s->host[h];
 
 	drop_streams_of(s, h);
-	if (x->stream_from >= 0)
-		s->host[x->stream_from].walsender[h] = false;
-	x->stream_from = -1;
+	simpg_detach(s, h);
 	x->pg = FSM_PG_DOWN;
 	x->incarnation++;
 }
@@ -153,14 +153,27 @@ simpg_crash(struct sim *s, int h)
 	s->host[h].clean = false;
 }
 
+/* The other end learns of it only when the links work. */
 void
 simpg_detach(struct sim *s, int h)
 {
 	struct sim_host *x = &s->host[h];
 
-	if (x->stream_from >= 0)
+	if (x->stream_from >= 0 && sim_linked(s, h, x->stream_from))
 		s->host[x->stream_from].walsender[h] = false;
 	x->stream_from = -1;
+}
+
+/* Who was left behind a cut is missed when the links work again, or by its silence. */
+static void
+end_walsenders(struct sim *s, int h)
+{
+	struct sim_host *x = &s->host[h];
+
+	for (int i = 0; i < s->nhosts; i++)
+		if (x->walsender[i] && s->host[i].stream_from != h &&
+		    (sim_linked(s, h, i) || s->now - x->replied_at[i] > STREAM_MS))
+			x->walsender[i] = false;
 }
 
 /* New names are in force; with '' whoever waits is let go. */
@@ -239,6 +252,7 @@ simpg_ack_arrives(struct sim *s, const struct sim_message *m)
 
 	if (x->incarnation != m->incarnation || !x->walsender[m->from])
 		return;
+	x->replied_at[m->from] = s->now;
 	if (m->lsn > x->ack[m->from])
 		x->ack[m->from] = m->lsn;
 	sim_acks_check(s);
@@ -272,6 +286,7 @@ simpg_step(struct sim *s, int h)
 		if (x->pg == FSM_PG_RW)
 			sim_log(s, "host %d: postgres is up, writable", h);
 	}
+	end_walsenders(s, h);
 	if (x->pg != FSM_PG_STANDBY)
 		return;
 	if (x->stream_from >= 0) {
@@ -281,7 +296,7 @@ simpg_step(struct sim *s, int h)
 			simpg_detach(s, h);
 		else if (sim_linked(s, h, u) && gone)
 			simpg_detach(s, h);
-		else if (!sim_linked(s, h, u) && s->now - x->stream_heard_at > 5000)
+		else if (!sim_linked(s, h, u) && s->now - x->stream_heard_at > STREAM_MS)
 			simpg_detach(s, h);
 		else if (sim_linked(s, h, u)) {
 			x->stream_heard_at = s->host[u].replied_at[h] = s->now;
@@ -298,9 +313,8 @@ acknowledge(struct sim *s, int h, int uid, uint64_t lsn)
 {
 	struct sim_host *x = &s->host[h];
 
-	if (s->permitted)
-		s->last_ack_uid = s->nacked = 0;
-	if (s->last_ack_uid && !wal_has(&x->wal, s->last_ack_uid, s->last_ack_lsn))
+	if (!s->permitted && s->last_ack_uid &&
+	    !wal_has(&x->wal, s->last_ack_uid, s->last_ack_lsn))
 		sim_fail(s,
 		    "ONEACK: host %d acknowledges on lineage %d without holding what was "
 		    "acknowledged last on lineage %d",
@@ -349,6 +363,18 @@ sim_acks_check(struct sim *s)
 	}
 }
 
+/* Whoever the monitor knows to be the writer shows everything that was acknowledged. (One
+ * that it cannot reach, and that was replaced, shows what it has until it is stopped.) */
+static void
+client_reads(struct sim *s, int h)
+{
+	const struct fsm_node *n = fsm_node_peek(&s->group, s->group.writer);
+
+	if (n && s->host[h].disk.node_id == n->id && !s->permitted && s->last_ack_uid &&
+	    !wal_has(&s->host[h].wal, s->last_ack_uid, s->last_ack_lsn))
+		sim_fail(s, "READ: host %d does not show what was acknowledged last", h);
+}
+
 /* A client writes wherever it is let in; each starts looking at another host. */
 void
 sim_client_step(struct sim *s, int c)
@@ -368,6 +394,7 @@ sim_client_step(struct sim *s, int c)
 		struct sim_host *x = &s->host[h];
 		if (!x->powered || x->pg != FSM_PG_RW || x->door_closed)
 			continue;
+		client_reads(s, h);
 		x->wal.end += 64;
 		cl->host = h;
 		cl->incarnation = x->incarnation;

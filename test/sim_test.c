@@ -154,6 +154,24 @@ options(struct run *r, int argc, char **argv)
 	}
 }
 
+/* What is printed to replay a seed must tell the same story, whatever ran before. */
+static bool
+same_again(uint64_t seed, int hosts)
+{
+	int64_t end[2];
+	uint64_t dice[2];
+	int lines[2];
+
+	for (int i = 0; i < 2; i++) {
+		sim_run(&world, seed, hosts, false);
+		end[i] = world.now;
+		dice[i] = world.rng;
+		lines[i] = world.nlog;
+		sim_run(&world, seed + 1, hosts, false);
+	}
+	return end[0] == end[1] && dice[0] == dice[1] && lines[0] == lines[1];
+}
+
 int
 main(int argc, char **argv)
 {
@@ -161,6 +179,9 @@ main(int argc, char **argv)
 	struct sums t = { 0 };
 
 	options(&r, argc, argv);
+	if (r.count > 1)
+		OK(same_again(r.seed, 3) && same_again(r.seed, 9),
+		    "a seed tells the same story again");
 	if (r.jobs > 1)
 		run_jobs(&r, &t);
 	else
