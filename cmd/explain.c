@@ -118,8 +118,8 @@ static const struct {
 	       "stopped; sooner: stop its Postgres, drop node --force if it is gone, or "
 	       "perform failover --allow-data-loss if nobody can tell" },
 	{ 505, "bring either back; or drop node --force the one that is gone for good" },
-	{ 507, "bring it back; or let another node be promoted: "
-	       "set node candidate-priority" },
+	{ 507, "bring it back, or a standby that had all it acknowledged; one with "
+	       "candidate priority zero is never promoted: set node candidate-priority" },
 	{ 509, "disable maintenance, on that node" },
 	{ 511, "bring back a node that has data" },
 	{ 513, "set node candidate-priority" },

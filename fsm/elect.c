@@ -121,12 +121,20 @@ find_removed(const struct fsm_group *g)
 	return 0;
 }
 
+/* One that waits for its first copy has nothing to tell. */
+static bool
+has_data(const struct fsm_node *n)
+{
+	return n->reported != FSM_INIT && n->reported != FSM_WAIT_STANDBY;
+}
+
 static void
 name_missing(const struct race *r, struct elect_result *to)
 {
 	const struct fsm_group *g = r->g;
 	size_t used = (size_t)snprintf(
 	    to->why, sizeof to->why, "not enough nodes have reported, missing:");
+	size_t start = used;
 	int64_t removed = find_removed(g);
 
 	if (removed && used < sizeof to->why)
@@ -135,10 +143,15 @@ name_missing(const struct race *r, struct elect_result *to)
 	for (int i = 0; i < g->n && used < sizeof to->why; i++) {
 		const struct fsm_node *n = &g->node[i];
 
-		if (!n->dead && n->id != g->op.old_writer && !(r->voters >> i & 1))
+		if (!n->dead && n->id != g->op.old_writer && !(r->voters >> i & 1) &&
+		    has_data(n))
 			used += (size_t)snprintf(to->why + used, sizeof to->why - used,
 			    facts_member(n) ? " %s" : " %s, which is removed", n->name);
 	}
+	if (used == start)
+		snprintf(to->why, sizeof to->why,
+		    r->voters ? "nobody else can tell whether anything is missing"
+			      : "no node has any data");
 }
 
 static bool

@@ -691,8 +691,11 @@ fire(struct work *w, const struct fsm_rule *r, const struct cast *a)
 		record_loss(w, r, a);
 	if (r->effects & DO_CROWN && w->g->nss > 0 && w->g->config[0].k == 0)
 		tell(w, a,
-		    "X commits alone until standbys are back, whatever "
-		    "number_sync_standbys says, as allowed",
+		    w->g->op.allow_loss
+			? "X commits alone until standbys are back, whatever "
+			  "number_sync_standbys says, as allowed"
+			: "X commits alone until a standby has a copy, whatever "
+			  "number_sync_standbys says",
 		    add_step(w, r, a, a->x)->text);
 	if (!(r->effects & (DO_CROWN | DO_FOUND)))
 		do_settings(w, r, a);
