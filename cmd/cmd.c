@@ -124,6 +124,15 @@ open_local(struct cmd_ctx *x, struct db_target *t)
 	return -1;
 }
 
+/* A node's role may ask for what concerns its own group: the monitor sees by our address
+ * whether we are on a host of it. */
+static int
+say_here(struct cmd_ctx *x)
+{
+	return db_run(&x->monitor, &x->err,
+	    "select set_config('pgautofailover.node', 'here', false)", DB_END);
+}
+
 int
 cmd_open_monitor(struct cmd_ctx *x)
 {
@@ -143,7 +152,7 @@ cmd_open_monitor(struct cmd_ctx *x)
 		return -1;
 	}
 	err_clear(&x->err); /* of the places where it was looked for in vain */
-	return 0;
+	return t.uri ? say_here(x) : 0;
 }
 
 static void

@@ -28,6 +28,7 @@
 
 #define TICK_MS 250         /* look at the groups even if nobody calls */
 #define LIST_MS 1000        /* look for new groups, renew the epoch, read the settings */
+#define PRUNE_MS 60000      /* delete old events */
 #define EPOCH_STALE_MS 3500 /* a holder that has not renewed for so long is gone */
 #define PAUSE_MS 1000    /* a loop that stood still so long has seen nothing meanwhile */
 #define RECONNECT_MS 200 /* first wait, doubling to */
@@ -69,6 +70,7 @@ struct monitor {
 	int64_t epoch; /* 0: another process decides */
 	struct fsm_settings settings;
 	struct mono list_at;
+	struct mono prune_at;
 	struct mono connect_at;
 	int64_t connect_wait_ms;
 	struct mono watch_since;
@@ -698,6 +700,15 @@ read_snapshots(struct monitor *m, struct err *e)
 	return rc;
 }
 
+static int
+prune(struct monitor *m, struct err *e)
+{
+	if (!mono_reached(m->list_at, m->prune_at))
+		return 0;
+	m->prune_at = mono_after(m->list_at, PRUNE_MS);
+	return store_prune(&m->db, &m->settings, e) < 0 ? -1 : 0;
+}
+
 /* Every second, or oftener when another one decides: is it still us, what is set, which
  * groups are there. */
 static int
@@ -711,8 +722,9 @@ housekeeping(struct monitor *m, struct err *e)
 		    mono_after(clock_mono(), TICK_MS); /* it may go at any time */
 		return 0;
 	}
-	if (store_settings(&m->db, &m->settings, e) || store_expire(&m->db, e) ||
-	    list_groups(m, e) || read_snapshots(m, e))
+	if (store_settings(&m->db, &m->settings, e) ||
+	    store_publish(&m->db, &m->settings, e) || store_expire(&m->db, e) ||
+	    list_groups(m, e) || read_snapshots(m, e) || prune(m, e))
 		return -1;
 	for (size_t i = 0; i < m->neyes; i++)
 		m->eyes[i]->present = false;

@@ -358,8 +358,9 @@ send_ask(struct node *n, struct err *e)
 	case ASK_REPORT:
 		return send_report(n, e);
 	case ASK_LISTEN:
-		return send_with_id(
-		    n, "select pgautofailover.keeper_hello($1::bigint)", NULL, e);
+		return send_with_id(n,
+		    "select pgautofailover.keeper_hello($1::bigint, $2)", n->state.key,
+		    e);
 	case ASK_PEERS:
 		n->peers_asked = n->reply.peers_gen;
 		return send_with_id(n, report_peers_sql, NULL, e);

@@ -448,6 +448,14 @@ open_all(struct node *n, struct err *e)
 		return -1;
 	if (statefile_read(n->state_path, &n->state, e) == -1)
 		return err_wrap(e, "state file");
+	/* stored before it is shown: the monitor knows this node by it from then on */
+	switch (statefile_key(&n->state, e)) {
+	case -1:
+		return -1;
+	case 1:
+		if (statefile_write(n->state_path, &n->state, e) == -1)
+			return -1;
+	}
 	if (host_init(&n->host, &n->cfg, n->k->node_id, e) == -1 ||
 	    setup_find(&n->host, e) == -1)
 		return -1;

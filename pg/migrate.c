@@ -162,25 +162,6 @@ fill_states(struct db *d, struct err *e)
 	return 0;
 }
 
-static int
-fill_rules(struct db *d, struct err *e)
-{
-	if (db_run(d, e, "delete from pgautofailover.fsm", DB_END))
-		return -1;
-	for (size_t i = 0; i < fsm_rule_count; i++) {
-		const struct fsm_rule *r = fsm_rule_at(i);
-		char pos[16];
-
-		snprintf(pos, sizeof pos, "%d", fsm_rule_id(r));
-		if (db_run(d, e,
-			"insert into pgautofailover.fsm (pos, section, comment) values "
-			"($1, $2, $3)",
-			pos, fsm_rule_section(r), fsm_rule_why(r), DB_END))
-			return -1;
-	}
-	return 0;
-}
-
 /* One statement: there are hundreds. Names of states and acts need no quotes in an array.
  */
 static int
@@ -226,7 +207,7 @@ schema_fill(struct db *d, struct err *e)
 {
 	if (db_run(d, e, "begin", DB_END))
 		return -1;
-	if (db_run(d, e, LOCK_SQL, DB_END) || fill_states(d, e) || fill_rules(d, e) ||
+	if (db_run(d, e, LOCK_SQL, DB_END) || fill_states(d, e) || schema_fill_rules(d, e) ||
 	    fill_edges(d, e) || db_run(d, e, "commit", DB_END)) {
 		if (db_is_open(d))
 			(void)!db_run(d, NULL, "rollback", DB_END);

@@ -24,8 +24,11 @@ extern const size_t schema_count;
  */
 int schema_migrate(struct db *, struct err *) __attribute__((warn_unused_result));
 
-/* Fill the tables state, fsm and setting from the lists this program is made of. */
+/* Fill the tables state, fsm and edge from the lists this program is made of. */
 int schema_fill(struct db *, struct err *) __attribute__((warn_unused_result));
+
+/* Its part for table fsm; see pg/schema_rules.c. */
+int schema_fill_rules(struct db *, struct err *) __attribute__((warn_unused_result));
 
 /* The version applied, 0 when there is none. */
 int schema_version(struct db *, int *version, struct err *)

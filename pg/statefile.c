@@ -4,7 +4,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "ini/buf.h"
 #include "ini/err.h"
@@ -51,6 +53,7 @@ struct extra {
 	int32_t promise_tli;
 	int32_t lease_gen;
 	uint8_t rewinding;
+	char key[STATEFILE_KEY]; /* hexadecimal, or zeros */
 };
 _Static_assert(EXTRA_AT + sizeof(struct extra) <= STATEFILE_SIZE, "our half fits");
 
@@ -98,6 +101,20 @@ statefile_init(struct statefile *s)
 	s->keeper.goal = FSM_UNKNOWN;
 }
 
+int
+statefile_key(struct statefile *s, struct err *e)
+{
+	unsigned char random[STATEFILE_KEY / 2];
+
+	if (s->key[0])
+		return 0;
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return err_sys(e, "make a key");
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(s->key + 2 * i, 3, "%02x", random[i]);
+	return 1;
+}
+
 static void
 pack(const struct statefile *s, unsigned char bytes[STATEFILE_SIZE])
 {
@@ -133,6 +150,7 @@ pack(const struct statefile *s, unsigned char bytes[STATEFILE_SIZE])
 	x.promise_tli = k->promise_tli;
 	x.lease_gen = k->lease_gen;
 	x.rewinding = k->rewinding;
+	memcpy(x.key, s->key, sizeof(x.key));
 	memset(bytes, 0, STATEFILE_SIZE);
 	memcpy(bytes, &f, sizeof(f));
 	memcpy(bytes + EXTRA_AT, &x, sizeof(x));
@@ -166,8 +184,9 @@ unpack_front(struct statefile *s, const struct front *f, struct err *e)
 }
 
 static int
-unpack_extra(struct keeper *k, unsigned char bytes[STATEFILE_SIZE], struct err *e)
+unpack_extra(struct statefile *s, unsigned char bytes[STATEFILE_SIZE], struct err *e)
 {
+	struct keeper *k = &s->keeper;
 	struct extra x;
 	uint64_t sum;
 
@@ -189,6 +208,8 @@ unpack_extra(struct keeper *k, unsigned char bytes[STATEFILE_SIZE], struct err *
 	k->promise_tli = x.promise_tli;
 	k->lease_gen = x.lease_gen;
 	k->rewinding = x.rewinding != 0;
+	memcpy(s->key, x.key, sizeof(x.key));
+	s->key[STATEFILE_KEY] = '\0';
 	return 0;
 }
 
@@ -225,7 +246,7 @@ statefile_read(const char *path, struct statefile *s, struct err *e)
 	/* any byte but 0 is true: a bool read from a file must not be trusted to be one
 	 */
 	s->keeper.parked = bytes[offsetof(struct front, parked)] != 0;
-	if (unpack_front(s, &f, e) == -1 || unpack_extra(&s->keeper, bytes, e) == -1) {
+	if (unpack_front(s, &f, e) == -1 || unpack_extra(s, bytes, e) == -1) {
 		errno = 0;
 		return err_wrap(e, "%s", path);
 	}

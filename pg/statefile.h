@@ -11,6 +11,7 @@
 struct err;
 
 #define STATEFILE_SIZE 1024
+#define STATEFILE_KEY 32
 
 struct statefile {
 	int pg_version; /* server_version_num / 100 */
@@ -19,7 +20,12 @@ struct statefile {
 	int64_t monitor_contact_s;   /* since 1970, for people */
 	int64_t secondary_contact_s; /* the same */
 	struct keeper keeper;        /* its stored half */
+	char key[STATEFILE_KEY +
+		 1]; /* by which the monitor knows this node; "": none yet */
 };
+
+/* Make a key where there is none. 1: made, 0: there was one. */
+int statefile_key(struct statefile *, struct err *) __attribute__((warn_unused_result));
 
 /* A node that is not registered: no id, state init, goal unknown. */
 void statefile_init(struct statefile *);

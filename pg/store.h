@@ -109,6 +109,15 @@ int store_health(struct db *, int64_t node, int health, struct err *)
 /* Refuse requests that were made while nobody was there to decide them. */
 int store_expire(struct db *, struct err *) __attribute__((warn_unused_result));
 
+/* What functions must know of the settings, and no session may set for itself. */
+int store_publish(struct db *, const struct fsm_settings *, struct err *)
+    __attribute__((warn_unused_result));
+
+/* Delete events and decided requests that are older than event_retention; a limited
+ * number at a time, and never the newest. How many went, or -1. */
+int store_prune(struct db *, const struct fsm_settings *, struct err *)
+    __attribute__((warn_unused_result));
+
 /* Why nothing happens, for people to read. */
 int store_explain(struct db *, const struct store_group *, const char *text, struct err *)
     __attribute__((warn_unused_result));

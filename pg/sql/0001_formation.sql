@@ -23,7 +23,16 @@ create table pgautofailover.fsm (
 	section text,
 	comment text,
 	active_node_current_state text,
-	active_node_assigned_state text
+	other_node_current_state text,
+	candidate_node_current_state text,
+	active_node_conditions text,
+	other_node_conditions text,
+	candidate_node_conditions text,
+	group_conditions text,
+	active_node_assigned_state pgautofailover.replication_state,
+	other_node_assigned_state pgautofailover.replication_state,
+	has_extra_action bool,
+	section_path text
 );
 
 -- A setting of the monitor that is to differ from its default, whoever owns the server.
@@ -37,7 +46,8 @@ create table pgautofailover.monitor (
 	epoch bigint primary key,
 	holder text not null default '',
 	session_pid int not null default 0,
-	renewed timestamptz not null default '-infinity'
+	renewed timestamptz not null default '-infinity',
+	node_operations bool not null default true
 );
 insert into pgautofailover.monitor (epoch) values (0);
 

@@ -66,6 +66,14 @@ create table pgautofailover.node (
 	unique (nodehost, nodeport)
 ) with (fillfactor = 25);
 
+-- How a keeper is known: by the key it showed first, of which the digest is kept, and where
+-- its sessions come from. Not for autoctl_node to read.
+create table pgautofailover.node_key (
+	nodeid bigint primary key references pgautofailover.node on delete cascade,
+	digest bytea,
+	address inet
+);
+
 -- All nodes of a group hold the same database cluster. Checked at commit, for a new node
 -- learns its identifier in the transaction that registers it.
 create function pgautofailover.check_system_identifier() returns trigger

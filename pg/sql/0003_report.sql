@@ -42,16 +42,108 @@ begin
 		'health', case n.health when 1 then 'good' when 0 then 'bad' else 'unknown' end)::text);
 end $$;
 
+-- May the caller act as the owner of the schema? "set role" counts, unlike the functions
+-- that are run as their owner.
+create function pgautofailover.is_owner() returns bool
+	language sql stable set search_path = pg_catalog, pg_temp as $$
+	select pg_has_role((case current_setting('role') when 'none' then session_user::text
+			else current_setting('role') end)::name, nspowner, 'usage')
+	  from pg_namespace where nspname = 'pgautofailover'
+$$;
+
+-- Has this session shown the key of that node? See keeper_hello().
+create function pgautofailover.is_own(node_id bigint) returns bool
+	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+	said text[] := string_to_array(current_setting('pgautofailover.node', true), ' ');
+begin
+	return said[1] = node_id::text and exists (select from pgautofailover.node_key k
+		 where k.nodeid = node_id and k.digest = sha256(convert_to(said[2], 'UTF8')));
+end $$;
+
+-- A node whose keeper has shown a key is spoken for by that keeper alone.
+create function pgautofailover.check_keeper(node_id bigint) returns void
+	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+	if pgautofailover.is_own(node_id) is not true
+		and exists (select from pgautofailover.node_key k
+			 where k.nodeid = node_id and k.digest is not null)
+		and not pgautofailover.is_owner()
+	then
+		raise insufficient_privilege using
+			message = format('this session is not that of the keeper of node %s', node_id),
+			hint = 'Its key is in the state file of that node. Where the file is lost, the '
+				'owner of the schema may run: delete from pgautofailover.node_key '
+				'where nodeid = ' || node_id;
+	end if;
+end $$;
+
+/*
+ * Does this session belong to a node of that group (null: of any)? Either it has shown the
+ * key of one, or it says that it is "here": on the host where a keeper of the group is, or
+ * on the monitor's own. That is as good as the addresses in pg_hba.conf are.
+ */
+create function pgautofailover.speaks_for(formation_id text, group_id int) returns bool
+	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+	here bool := coalesce(current_setting('pgautofailover.node', true) = 'here', false);
+begin
+	if here and coalesce(inet_client_addr() = inet_server_addr(), true) then
+		return true;
+	end if;
+	return exists (
+		select from pgautofailover.node n
+		  join pgautofailover.node_key k on k.nodeid = n.nodeid
+		 where n.formationid = coalesce(formation_id, n.formationid)
+		   and n.groupid = coalesce(group_id, n.groupid)
+		   and case when here then k.address = inet_client_addr()
+			else pgautofailover.is_own(n.nodeid) end);
+end $$;
+
 /*
  * The first statement of a keeper's session: from now on the node's reports come from it
  * alone. A report that was stuck in the network with an older session, and arrives now,
- * must not undo what was said since.
+ * must not undo what was said since. The key that is shown first is the node's.
  */
-create function pgautofailover.keeper_hello(node_id bigint) returns void
+create function pgautofailover.keeper_hello(node_id bigint, key text = '') returns void
 	language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+	perform set_config('pgautofailover.node', node_id || ' ' || key, false);
+	perform pgautofailover.check_keeper(node_id);
 	update pgautofailover.node set session_pid = pg_backend_pid() where nodeid = node_id;
+	if found then
+		insert into pgautofailover.node_key as k (nodeid, digest, address)
+		values (node_id, sha256(convert_to(nullif(key, ''), 'UTF8')), inet_client_addr())
+		on conflict (nodeid) do update
+		set digest = coalesce(k.digest, excluded.digest), address = excluded.address
+		where (k.digest, k.address) is distinct from
+			(coalesce(k.digest, excluded.digest), excluded.address);
+	end if;
 	listen pgautofailover_goal;
+end $$;
+
+-- What people may call things: it is shown on terminals, and stands in configuration.
+create function pgautofailover.check_name(what text, name text) returns void
+	language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+	if name !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$' then
+		raise invalid_parameter_value using
+			message = format('invalid %s %L', what, left(name, 100)),
+			hint = 'It is made of at most 63 letters, digits, "_", "-" and ".", and begins '
+				'with a letter, a digit or "_".';
+	end if;
+end $$;
+
+create function pgautofailover.check_address(host text, port int) returns void
+	language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+	if host !~ '^[A-Za-z0-9_:%][A-Za-z0-9_.:%-]{0,252}$' then
+		raise invalid_parameter_value using
+			message = format('invalid host %L', left(host, 100)),
+			hint = 'It is the name or the address of a host.';
+	elsif port not between 1 and 65535 then
+		raise invalid_parameter_value using message = format('invalid port %s', port);
+	end if;
 end $$;
 
 /*
@@ -83,6 +175,7 @@ begin
 	if not found then
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
 	end if;
+	perform pgautofailover.check_keeper(node_id);
 	if n.session_pid not in (0, pg_backend_pid())
 		and exists (select from pg_stat_activity a where a.pid = n.session_pid)
 	then
@@ -258,6 +351,23 @@ begin
 	return g;
 end $$;
 
+-- Does a group that lives on refer to a node of this id, which is not there any more?
+create function pgautofailover.is_referred_to(node_id bigint) returns bool
+	language sql stable set search_path = pg_catalog, pg_temp as $$
+	select not exists (select from pgautofailover.node where nodeid = node_id)
+		and exists (select from pgautofailover.nodegroup g
+		 where exists (select from pgautofailover.node n
+			 where n.formationid = g.formationid and n.groupid = g.groupid)
+		   and (g.op_kind <> 'none' and node_id in (g.op_old_writer, g.op_candidate,
+				g.op_preferred, g.op_excluded, g.op_source)
+			or exists (select from pgautofailover.sync_config c
+				 where c.formationid = g.formationid and c.groupid = g.groupid
+				   and node_id = any (c.members))
+			or exists (select from pgautofailover.request q
+				 where q.formationid = g.formationid and q.groupid = g.groupid
+				   and q.nodeid = node_id and q.outcome is null)))
+$$;
+
 create function pgautofailover.register_node(
 	in formation_id text, in node_host text, in node_port int, in dbname name,
 	in node_name text = '', in sysidentifier bigint = 0, in desired_node_id bigint = -1,
@@ -287,6 +397,18 @@ begin
 			message = format('formation "%s" does not exist', formation_id),
 			hint = 'Create it with: autoctl create formation';
 	end if;
+	perform pgautofailover.check_address(node_host, node_port);
+	if node_name <> '' then
+		perform pgautofailover.check_name('node name', node_name);
+	end if;
+	if desired_node_id < 1 and desired_node_id <> -1 then
+		raise invalid_parameter_value using
+			message = format('invalid node id %s', desired_node_id);
+	elsif pgautofailover.is_referred_to(desired_node_id) then
+		raise object_in_use using message = format('node id %s is that of a node that was '
+				'removed, and an operation still refers to it', desired_node_id),
+			hint = 'Retry in a moment, or let the monitor choose an id.';
+	end if;
 	-- who has built nothing yet, and whose keeper is gone, is the same node when it comes
 	-- again: the answer to its first registration was lost
 	select n.nodeid, n.groupid, n.goalstate, n.candidatepriority, n.replicationquorum, n.nodename
@@ -299,6 +421,9 @@ begin
 	   and n.goalstate <> 'dropped'
 	   and not exists (select from pg_stat_activity a where a.pid = n.session_pid);
 	if found then
+		delete from pgautofailover.node_key where nodeid = assigned_node_id;
+		insert into pgautofailover.node_key (nodeid, address)
+		values (assigned_node_id, inet_client_addr());
 		return;
 	end if;
 	empty := not exists (select from pgautofailover.node where formationid = formation_id);
@@ -369,10 +494,12 @@ begin
 		node_port, nullif(register_node.sysidentifier, 0), 'init', initial_group_role,
 		initial_group_role <> 'init', candidate_priority, replication_quorum, node_cluster,
 		node_region, register_node.sysidentifier <> 0, 'unknown');
-	if desired_node_id <> -1 then
-		perform setval('pgautofailover.node_nodeid_seq',
-			(select max(nodeid) + 1 from pgautofailover.node), false);
+	-- never back: the ids of removed nodes are in the names of slots and standbys
+	if desired_node_id >= (select last_value from pgautofailover.node_nodeid_seq) then
+		perform setval('pgautofailover.node_nodeid_seq', desired_node_id);
 	end if;
+	insert into pgautofailover.node_key (nodeid, address)
+	values (assigned_node_id, inet_client_addr());
 
 	assigned_group_state := 'init';
 	assigned_candidate_priority := candidate_priority;
@@ -398,21 +525,25 @@ $$;
 create function pgautofailover.set_node_system_identifier(
 	inout node_id bigint, in node_sysidentifier bigint,
 	out node_name text, out node_host text, out node_port int)
-	returns record language sql strict security definer
+	returns record language plpgsql strict security definer
 	set search_path = pg_catalog, pg_temp as $$
-	update pgautofailover.node set sysidentifier = node_sysidentifier
-	 where nodeid = node_id
-	returning nodeid, nodename, nodehost, nodeport
-$$;
+begin
+	perform pgautofailover.check_keeper(node_id);
+	update pgautofailover.node n set sysidentifier = node_sysidentifier
+	 where n.nodeid = node_id
+	returning n.nodeid, n.nodename, n.nodehost, n.nodeport
+	  into node_id, node_name, node_host, node_port;
+end $$;
 
--- Only rows that came from an old version and have 0; by formation, unlike the original.
+-- Only rows that came from an old version and have 0, and only those of the caller's group.
 create function pgautofailover.set_group_system_identifier(
 	in group_id bigint, in node_sysidentifier bigint,
 	out node_id bigint, out node_name text, out node_host text, out node_port int)
 	returns setof record language sql strict security definer
 	set search_path = pg_catalog, pg_temp as $$
-	update pgautofailover.node set sysidentifier = node_sysidentifier
-	 where groupid = group_id and sysidentifier = 0
+	update pgautofailover.node n set sysidentifier = node_sysidentifier
+	 where n.groupid = group_id and n.sysidentifier = 0
+	   and (pgautofailover.is_owner() or pgautofailover.speaks_for(n.formationid, n.groupid))
 	returning nodeid, nodename, nodehost, nodeport
 $$;
 
@@ -424,6 +555,12 @@ declare
 begin
 	if node_id is null then
 		raise null_value_not_allowed using message = 'a node id is required';
+	end if;
+	perform pgautofailover.check_name('node name', node_name);
+	perform pgautofailover.check_address(node_host, node_port);
+	if pgautofailover.is_own(node_id) is not true then
+		perform pgautofailover.check_operator(x.formationid, x.groupid)
+		   from pgautofailover.node x where x.nodeid = node_id;
 	end if;
 	select * into n from pgautofailover.node where nodeid = node_id;
 	if not found then
@@ -447,15 +584,18 @@ end $$;
 create function pgautofailover.report_postgres_version(
 	node_id bigint, pg_versionnum int = null, pg_version text = null,
 	pg_versionstring text = null, citus_version text = null)
-	returns void language sql security definer set search_path = pg_catalog, pg_temp as $$
+	returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	perform pgautofailover.check_keeper(node_id);
 	update pgautofailover.node n set pg_versionnum = $2, pg_version = $3,
 		pg_versionstring = $4, citus_version = $5
-	 where n.nodeid = $1
-$$;
+	 where n.nodeid = $1;
+end $$;
 
 create function pgautofailover.report_timeline_history(node_id bigint, history jsonb)
 	returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+	perform pgautofailover.check_keeper(node_id);
 	insert into pgautofailover.node_timeline_history (nodeid, tli, parenttli, switchpoint_lsn)
 	select node_id, h.tli, h.parenttli, h.switchpoint
 	  from jsonb_to_recordset(history) as h (tli int, parenttli int, switchpoint pg_lsn)

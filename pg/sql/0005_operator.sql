@@ -1,20 +1,57 @@
 -- What operators call: refuse what one look at the tables can refuse, then record a request
 -- or a setting; the monitor process decides.
 
--- Commands that run on a data node come as autoctl_node: the setting node_operations says
--- whether they may. Whoever may act as the owner of the schema always may.
-create function pgautofailover.check_operator() returns void
+-- As the monitor process reads the setting: a session could set it for itself.
+create function pgautofailover.node_operations() returns bool
+	language sql stable set search_path = pg_catalog, pg_temp as $$
+	select coalesce((select value::bool from pgautofailover.setting
+			where name = 'node_operations'),
+		(select bool_and(node_operations) from pgautofailover.monitor))
+$$;
+
+-- Commands that run on a data node come as autoctl_node. They may ask for what concerns
+-- their own group, if node_operations is on. The owner of the schema always may.
+create function pgautofailover.check_operator(formation_id text, group_id int) returns void
 	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-	if not pg_has_role(session_user, (select nspowner from pg_namespace
-			where nspname = 'pgautofailover'), 'usage')
-		and not coalesce((select value from pgautofailover.setting
-				where name = 'node_operations'),
-			nullif(current_setting('pgautofailover.node_operations', true), ''), 'on')::bool
-	then
+	if pgautofailover.is_owner() then
+		return;
+	elsif not pgautofailover.node_operations() then
 		raise insufficient_privilege using
 			message = format('role "%s" may not do that here', session_user),
 			hint = 'The setting pgautofailover.node_operations is off.';
+	elsif not pgautofailover.speaks_for(formation_id, group_id) then
+		raise insufficient_privilege using
+			message = format('role "%s" may not do that: this session does not belong to a node '
+				'of the group', session_user),
+			hint = 'Run the command of autoctl on a node of the group or on the monitor''s '
+				'host, or connect as the owner of the schema.';
+	end if;
+end $$;
+
+-- As long as a formation is empty any node will do.
+create function pgautofailover.check_formation_operator(formation_id text) returns void
+	language sql stable set search_path = pg_catalog, pg_temp as $$
+	select pgautofailover.check_operator((select formationid from pgautofailover.node
+		 where formationid = formation_id limit 1), null)
+$$;
+
+-- A node with what its states mean.
+create view pgautofailover.node_status as
+	select n.*, r.writable and g.writable as is_writer, n.reportedstate = n.goalstate as stable,
+		g.maintenance as in_maintenance, g.standby as is_standby, r.standby as was_standby,
+		pgautofailover.label(n.*::pgautofailover.node) as label
+	  from pgautofailover.node n
+	  join pgautofailover.state r on r.name = n.reportedstate
+	  join pgautofailover.state g on g.name = n.goalstate
+	 where n.goalstate <> 'dropped';
+
+-- A keeper that is told to stop may always ask to be let go, and to come back.
+create function pgautofailover.check_maintenance(n pgautofailover.node_status) returns void
+	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+	if pgautofailover.is_own(n.nodeid) is not true then
+		perform pgautofailover.check_operator(n.formationid, n.groupid);
 	end if;
 end $$;
 
@@ -37,7 +74,8 @@ end $$;
 create function pgautofailover.withdraw_request(request_id bigint) returns bool
 	language plpgsql strict security definer set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_operator(q.formationid, q.groupid)
+	   from pgautofailover.request q where q.requestid = request_id;
 	update pgautofailover.request set outcome = 'refused', sqlstate = '57014',
 		message = 'withdrawn: it was not decided in time', decided_at = now()
 	 where requestid = request_id and outcome is null;
@@ -49,16 +87,6 @@ create function pgautofailover.no_request() returns void
 	select set_config('pgautofailover.request', '', false)
 $$;
 
--- A node with what its states mean.
-create view pgautofailover.node_status as
-	select n.*, r.writable and g.writable as is_writer, n.reportedstate = n.goalstate as stable,
-		g.maintenance as in_maintenance, g.standby as is_standby, r.standby as was_standby,
-		pgautofailover.label(n.*::pgautofailover.node) as label
-	  from pgautofailover.node n
-	  join pgautofailover.state r on r.name = n.reportedstate
-	  join pgautofailover.state g on g.name = n.goalstate
-	 where n.goalstate <> 'dropped';
-
 create function pgautofailover.perform_failover(formation_id text = 'default', group_id int = 0)
 	returns void language plpgsql strict security definer
 	set search_path = pg_catalog, pg_temp as $$
@@ -68,7 +96,7 @@ declare
 	writer pgautofailover.node_status;
 	other pgautofailover.node_status;
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_operator(formation_id, group_id);
 	select count(*) into members from pgautofailover.node_status
 	 where formationid = formation_id and groupid = group_id;
 	-- one in progress may wait for the permission that comes with this request
@@ -113,13 +141,13 @@ create function pgautofailover.perform_promotion(formation_id text, node_name te
 declare
 	n pgautofailover.node_status;
 begin
-	perform pgautofailover.check_operator();
 	select * into n from pgautofailover.node_status
 	 where formationid = formation_id and nodename = node_name;
 	if not found then
 		raise undefined_object using message = format('node "%s" is not registered in formation '
 			'"%s"', node_name, formation_id);
 	end if;
+	perform pgautofailover.check_operator(n.formationid, n.groupid);
 	if n.is_writer then
 		perform pgautofailover.no_request();
 		raise notice using errcode = 'object_not_in_prerequisite_state', message = format(
@@ -144,12 +172,13 @@ declare
 	candidates int;
 	remaining int;
 begin
-	perform pgautofailover.check_operator();
 	perform pgautofailover.no_request();
 	select * into n from pgautofailover.node_status where nodeid = node_id;
 	if not found then
 		return false;
-	elsif n.in_maintenance then
+	end if;
+	perform pgautofailover.check_maintenance(n);
+	if n.in_maintenance then
 		return true;
 	end if;
 	select * into f from pgautofailover.formation where formationid = n.formationid;
@@ -189,12 +218,13 @@ create function pgautofailover.stop_maintenance(node_id bigint) returns bool
 declare
 	n pgautofailover.node_status;
 begin
-	perform pgautofailover.check_operator();
 	perform pgautofailover.no_request();
 	select * into n from pgautofailover.node_status where nodeid = node_id;
 	if not found then
 		return false;
-	elsif not (n.in_maintenance and n.stable) then
+	end if;
+	perform pgautofailover.check_maintenance(n);
+	if not (n.in_maintenance and n.stable) then
 		raise object_not_in_prerequisite_state using message = format('cannot stop maintenance '
 			'when current state for %s is not "maintenance"', n.label),
 			detail = format('its reported state is "%s", its assigned state "%s"',
@@ -209,11 +239,11 @@ create function pgautofailover.remove_node(node_id bigint, force bool = false) r
 declare
 	n pgautofailover.node;
 begin
-	perform pgautofailover.check_operator();
 	select * into n from pgautofailover.node where nodeid = node_id;
 	if not found then
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
 	end if;
+	perform pgautofailover.check_operator(n.formationid, n.groupid);
 	perform pgautofailover.add_request(n.formationid, n.groupid, 'remove', n.nodeid, force);
 	return true;
 end $$;
@@ -224,13 +254,13 @@ create function pgautofailover.remove_node(
 declare
 	n pgautofailover.node;
 begin
-	perform pgautofailover.check_operator();
 	select * into n from pgautofailover.node
 	 where nodehost = node_host and nodeport = node_port;
 	if not found then
 		raise undefined_object using message = format('couldn''t find node with hostname "%s" and '
 			'port %s', node_host, node_port);
 	end if;
+	perform pgautofailover.check_operator(n.formationid, n.groupid);
 	perform pgautofailover.add_request(n.formationid, n.groupid, 'remove', n.nodeid, force);
 	return true;
 end $$;
@@ -282,8 +312,8 @@ create function pgautofailover.set_node_candidate_priority(
 declare
 	n pgautofailover.node;
 begin
-	perform pgautofailover.check_operator();
 	n := pgautofailover.named_node(formation_id, node_name);
+	perform pgautofailover.check_operator(n.formationid, n.groupid);
 	if candidate_priority not between 0 and 100 then
 		raise invalid_parameter_value using message = format('invalid value for '
 			'candidate_priority "%s" expected an integer value between 0 and 100',
@@ -317,8 +347,8 @@ declare
 	nss int;
 	members int;
 begin
-	perform pgautofailover.check_operator();
 	n := pgautofailover.named_node(formation_id, node_name);
+	perform pgautofailover.check_operator(n.formationid, n.groupid);
 	perform pgautofailover.check_not_applying(n, 'replication quorum');
 	select number_sync_standbys into nss from pgautofailover.formation
 	 where formationid = formation_id;
@@ -345,8 +375,8 @@ create function pgautofailover.set_node_region(formation_id text, node_name text
 declare
 	n pgautofailover.node;
 begin
-	perform pgautofailover.check_operator();
 	n := pgautofailover.named_node(formation_id, node_name);
+	perform pgautofailover.check_operator(n.formationid, n.groupid);
 	if region = '' then
 		raise invalid_parameter_value using
 			message = 'invalid value for region: expected a non-empty string';
@@ -365,7 +395,7 @@ declare
 	p pgautofailover.node_status;
 	members int;
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_operator(formation_id, null);
 	perform from pgautofailover.formation where formationid = formation_id;
 	if not found then
 		raise invalid_parameter_value using message = format('unknown formation "%s"', formation_id);
@@ -411,7 +441,8 @@ create function pgautofailover.create_formation(
 	returns record language plpgsql strict security definer
 	set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_formation_operator(formation_id);
+	perform pgautofailover.check_name('formation name', formation_id);
 	insert into pgautofailover.formation
 	values (formation_id, kind, dbname, opt_secondary, number_sync_standbys);
 end $$;
@@ -419,7 +450,7 @@ end $$;
 create function pgautofailover.drop_formation(formation_id text) returns void
 	language plpgsql strict security definer set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_formation_operator(formation_id);
 	delete from pgautofailover.formation where formationid = formation_id;
 	if not found then
 		raise internal_error using message = format('couldn''t find formation "%s"', formation_id);
@@ -429,7 +460,7 @@ end $$;
 create function pgautofailover.enable_secondary(formation_id text) returns bool
 	language plpgsql strict security definer set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_formation_operator(formation_id);
 	update pgautofailover.formation set opt_secondary = true where formationid = formation_id;
 	return found;
 end $$;
@@ -437,7 +468,7 @@ end $$;
 create function pgautofailover.disable_secondary(formation_id text) returns bool
 	language plpgsql strict security definer set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_formation_operator(formation_id);
 	update pgautofailover.formation set opt_secondary = false where formationid = formation_id;
 	return found;
 end $$;
@@ -464,7 +495,7 @@ create function pgautofailover.accept_timeline(
 	returns bool language plpgsql security definer
 	set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_operator(formation_id, group_id);
 	perform from pgautofailover.node n
 	  left join pgautofailover.node_timeline_history h on h.nodeid = n.nodeid
 	 where n.formationid = formation_id and n.groupid = group_id
@@ -485,7 +516,7 @@ create function pgautofailover.resolve_accepted_timeline(formation_id text, grou
 	returns bool language plpgsql security definer
 	set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_operator();
+	perform pgautofailover.check_operator(formation_id, group_id);
 	update pgautofailover.accepted_timeline set resolved_at = now()
 	 where formationid = formation_id and groupid = group_id and resolved_at is null;
 	perform pgautofailover.wake(formation_id, group_id);

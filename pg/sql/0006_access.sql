@@ -3,6 +3,7 @@
 revoke all on all functions in schema pgautofailover from public;
 grant usage on schema pgautofailover to autoctl_node;
 grant select on all tables in schema pgautofailover to autoctl_node;
+revoke all on pgautofailover.node_key from autoctl_node;
 grant execute on all functions in schema pgautofailover to autoctl_node;
 
 -- These are called by the monitor process and by functions of the owner only.

@@ -41,9 +41,9 @@ has_goal() {
 	[ "$(monitor_sql "select goalstate from pgautofailover.node where nodename = '$1'")" = "$2" ]
 }
 
-# the sqlstate of what goes wrong: sqlstate SQL
+# the sqlstate of what goes wrong, for a command on the host of a node: sqlstate SQL
 sqlstate() {
-	psql -XAtq "$(monitor_uri)" -v VERBOSITY=sqlstate -c "$1" 2>&1 |
+	PGOPTIONS="-c pgautofailover.node=here" psql -XAtq "$(monitor_uri)" -v VERBOSITY=sqlstate -c "$1" 2>&1 |
 		sed -n 's/^ERROR:  //p'
 }
 

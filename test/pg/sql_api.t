@@ -1,0 +1,367 @@
+#!/bin/sh
+# The SQL API as others know it: every signature, who may call what, and names that bite.
+# SPDX-License-Identifier: PostgreSQL
+. test/pg/lib.sh
+
+cluster_init
+# a session to the second address does not come from where the server is
+monitor_options="--listen 127.0.0.1,127.0.0.2"
+far=127.0.0.2
+
+# What the schema has, one line each, as test/pg/sql_api.list writes it.
+api() {
+	monitor_sql "select 'function ' || p.proname || '(' || pg_get_function_arguments(p.oid) ||
+		') ' || pg_get_function_result(p.oid) || case when prosecdef then ' D' else '' end ||
+		case when proisstrict then ' S' else '' end ||
+		case when has_function_privilege('autoctl_node', p.oid, 'execute') then ' G'
+			else '' end
+	  from pg_proc p where pronamespace = 'pgautofailover'::regnamespace
+	union all
+	select 'column ' || c.relname || ' ' || a.attname || ' ' ||
+		format_type(a.atttypid, a.atttypmod)
+	  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+	 where c.relnamespace = 'pgautofailover'::regnamespace and c.relkind in ('r', 'v')" |
+		sed -e 's/::[a-z_]*//g' -e 's/pgautofailover\.//g' -e 's/replication_state/state/g' \
+			-e 's/timestamp with time zone/timestamptz/g' -e 's/integer/int/g' \
+			-e 's/boolean/bool/g' -e "s/DEFAULT '-1'/= -1/g" -e 's/DEFAULT/=/g' |
+		LC_ALL=C sort
+}
+
+# calls WHO : lines "EXPECTED: STATEMENT" of stdin, each in a transaction of its own that is
+# rolled back. EXPECTED is a SQLSTATE, or the rows. WHO is what makes the session somebody.
+# Before each, node 1 is a primary and node 2 its secondary.
+calls() {
+	cat >"$root/calls"
+	{
+		echo '\set VERBOSITY sqlstate'
+		while IFS= read -r line; do
+			cat <<-END
+				begin;
+				update pgautofailover.node set seen_seq = goal_seq, health = 1,
+				reportedtli = 1, reportedpgisrunning = true, reportedstate =
+				case nodeid when 1 then 'primary' else 'secondary' end,
+				goalstate = case nodeid when 1 then 'primary' else 'secondary' end;
+				$1;
+				\\echo -- ${line%%: *}: ${line#*: }
+				${line#*: };
+				rollback;
+			END
+		done <"$root/calls"
+	} | psql -XAtq -h "$far" -p "$mport" -U "$superuser" -d pg_auto_failover 2>&1 |
+		grep -vE '^(NOTICE|WARNING)' | awk '
+			/^-- / { if (n) print said; n++; said = "" ; print substr($0, 4); next }
+			{ sub(/^ERROR:  /, ""); said = said (said == "" ? "" : " ") $0 }
+			END { if (n) print said }' >"$root/called"
+	while IFS= read -r line && IFS= read -r got; do
+		is "$got" "${line%%: *}" "${2:-}${line#*: }"
+	done <"$root/called"
+	is "$(($(wc -l <"$root/called") / 2))" "$(wc -l <"$root/calls")" "that is all of them"
+}
+
+ok "the monitor runs" monitor_up
+api >"$root/api"
+grep -v '^#' test/pg/sql_api.list | LC_ALL=C sort >"$root/list"
+is "$(LC_ALL=C comm -13 "$root/api" "$root/list")" "" "the API is there, to the letter"
+ok "all $(wc -l <"$root/list") lines of it" [ "$(wc -l <"$root/list")" -gt 100 ]
+is "$(monitor_sql "select count(*) from pgautofailover.fsm where section_path is null
+	or group_conditions is null or has_extra_action is null")" 0 "the view fsm is filled"
+ok "... with goals" [ "$(monitor_sql "select count(*) from pgautofailover.fsm
+	where active_node_assigned_state is not null and active_node_conditions <> ''")" -gt 20 ]
+
+ok "two nodes register" monitor_sql "
+	select pgautofailover.register_node('default', '10.0.0.1', 5432, 'postgres', 'a', 7);
+	select pgautofailover.register_node('default', '10.0.0.2', 5433, 'postgres', 0);
+	update pgautofailover.node set has_data = true, reportedlsn = '0/3000000'"
+
+# ---- each overload is called ----
+
+calls "set local role autoctl" "owner: " <<'END'
+f|pgsql|db|t|1: select * from pgautofailover.create_formation('f', 'pgsql', 'db', true, 1)
+f|pgsql|db|t: select * from pgautofailover.create_formation('f', 'pgsql', 'db', true)
+23505: select pgautofailover.create_formation('default', 'pgsql', 'db', true, 1)
+XX000: select pgautofailover.drop_formation('nope')
+23503: select pgautofailover.drop_formation('default')
+: select pgautofailover.create_formation('f', 'pgsql', 'db', true, 0) is null where false; select pgautofailover.drop_formation('f') where false
+t: select pgautofailover.enable_secondary('default')
+55000: select pgautofailover.disable_secondary('default')
+22023: select pgautofailover.set_formation_number_sync_standbys('nope', 1)
+22023: select pgautofailover.set_formation_number_sync_standbys('default', -1)
+22023: select pgautofailover.set_formation_number_sync_standbys('default', 1)
+t: select pgautofailover.set_formation_number_sync_standbys('default', 0)
+formation|||default|number_sync_standbys|0: select * from pgautofailover.formation_settings() where context = 'formation'
+4: select count(*) from pgautofailover.formation_settings('default') where context = 'node'
+postgres://10.0.0.1:5432,10.0.0.2:5433/postgres?target_session_attrs=read-write&sslmode=prefer: select pgautofailover.formation_uri()
+postgres://10.0.0.1:5432,10.0.0.2:5433/postgres?target_session_attrs=read-write&sslmode=require&sslrootcert=/ca&sslcrl=/crl: select pgautofailover.formation_uri('default', 'default', 'require', '/ca', '/crl')
+|: select pgautofailover.formation_uri('default', 'other'), pgautofailover.formation_uri('nope')
+3|0|init|50|f|c: select * from pgautofailover.register_node('default', 'h', 1, 'postgres', 'c', 0, -1, -1, 'init', 'standalone', 50, false, 'default', 'r')
+4|0|init|100|t|node_4: select * from pgautofailover.register_node('default', 'h', 1, 'postgres')
+5|0|init|100|t: select * from pgautofailover.register_node('default', 'h', 1, 'postgres', -1)
+6|0|init|100|t: select * from pgautofailover.register_node(formation_id => 'default', node_name => 'h', node_port => 1, dbname => 'postgres', desired_group => 0)
+42P17: select pgautofailover.register_node('nope', 'h', 1, 'postgres')
+XX000: select pgautofailover.register_node('default', 'h', 1, 'other')
+XX000: select pgautofailover.register_node('default', 'h', 1, 'postgres', desired_group_id => 1)
+23505: select pgautofailover.register_node('default', 'h', 1, 'postgres', 'a')
+23505: select pgautofailover.register_node('default', '10.0.0.1', 5432, 'postgres')
+23505: select pgautofailover.register_node('default', 'h', 1, 'postgres', desired_node_id => 1)
+22023: select pgautofailover.register_node('default', 'h', 1, 'postgres', desired_node_id => 0)
+1|0|primary|100|t: select * from pgautofailover.node_active('default', 1, 0, 'primary', true, 1, '0/3000000', 'sync')
+1|0|primary|100|t: select * from pgautofailover.node_active('default', '10.0.0.1', 5432, 1, 0, 'primary', true, '0/3000000'::pg_lsn, 'sync')
+1|0|primary|100|t: select * from pgautofailover.node_active('default', '10.0.0.1', 5432, 1, 0, 'primary', true, '0/3000000', 'sync')
+1|0|primary|100|t: select * from pgautofailover.node_active('default', '10.0.0.1', 5432, 1, 0, 'primary', true, -1, 'sync')
+42704: select pgautofailover.node_active('default', 99, 0)
+42704: select pgautofailover.node_active('default', 'nowhere', 1)
+42P17: select pgautofailover.node_active('other', 1, 0)
+2|node_2|10.0.0.2|5433: select * from pgautofailover.set_node_system_identifier(2, 7)
+0: select count(*) from pgautofailover.set_group_system_identifier(0, 7)
+t: select pgautofailover.update_node_metadata(1, 'z', '10.0.0.9', 99)
+t: select pgautofailover.update_node_metadata(1, null, null, null)
+42704: select pgautofailover.update_node_metadata(99, 'z', null, null)
+22004: select pgautofailover.update_node_metadata(null, 'z', null, null)
+2|10.0.0.9|5433: select * from pgautofailover.set_node_nodename(2, '10.0.0.9')
+: select pgautofailover.report_postgres_version(1, 150004, '15', '15.4', null)
+: select pgautofailover.report_timeline_history(1, '[{"tli": 2, "parenttli": 1, "switchpoint": "0/1"}]')
+1|a|10.0.0.1|5432|0/3000000|t 2|node_2|10.0.0.2|5433|0/3000000|f: select * from pgautofailover.get_nodes()
+2: select count(*) from pgautofailover.get_nodes('default', 0)
+1|a|10.0.0.1|5432: select * from pgautofailover.get_primary()
+XX000: select * from pgautofailover.get_primary('nope', 0)
+2|node_2|10.0.0.2|5433|0/3000000|f: select * from pgautofailover.get_other_nodes(1)
+2|node_2|10.0.0.2|5433|0/3000000|f: select * from pgautofailover.get_other_nodes(1, 'secondary')
+2|node_2|10.0.0.2|5433|0/3000000|f: select * from pgautofailover.get_other_nodes('10.0.0.1', 5432)
+: select * from pgautofailover.get_other_nodes('10.0.0.1', 5432, 'primary')
+42704: select * from pgautofailover.get_other_nodes(99)
+10.0.0.2|5433: select * from pgautofailover.get_other_node('10.0.0.1', 5432)
+10.0.0.1|5432: select * from pgautofailover.get_coordinator()
+: select * from pgautofailover.get_most_advanced_standby('default', 0, 1)
+pgsql|a|10.0.0.1|5432|0|1|primary|primary|100|t|1|0/3000000|1|default|default: select * from pgautofailover.current_state() where node_id = 1
+2: select count(*) from pgautofailover.current_state('default', 0)
+1: select count(*) from pgautofailover.last_events(1)
+1: select count(*) from pgautofailover.last_events('default', count => 1)
+1: select count(*) from pgautofailover.last_events('default', 0, 1)
+42P17: select pgautofailover.synchronous_standby_names('nope', 0)
+t: select pgautofailover.synchronous_standby_names() is not null
+1|a|1|0/3000000|1|t 2|node_2|1|0/3000000|1|t: select * from pgautofailover.node_timeline_status('default', 0)
+t: select pgautofailover.remove_node(2)
+t: select pgautofailover.remove_node(2, true)
+t: select pgautofailover.remove_node('10.0.0.2', 5433)
+t: select pgautofailover.remove_node('10.0.0.1')
+t: select pgautofailover.remove_node('10.0.0.2', 5433, true)
+42704: select pgautofailover.remove_node(99)
+42704: select pgautofailover.remove_node('nowhere', 1)
+: select pgautofailover.perform_failover()
+XX000: select pgautofailover.perform_failover('nope', 0)
+t: select pgautofailover.perform_promotion('default', 'node_2')
+f: select pgautofailover.perform_promotion('default', 'a')
+42704: select pgautofailover.perform_promotion('default', 'nope')
+t: select pgautofailover.start_maintenance(2)
+t: select pgautofailover.start_maintenance('10.0.0.2', 5433)
+t: select pgautofailover.start_maintenance('10.0.0.1')
+f: select pgautofailover.start_maintenance(99)
+55000: select pgautofailover.stop_maintenance(2)
+55000: select pgautofailover.stop_maintenance('10.0.0.2', 5433)
+t: select pgautofailover.set_node_candidate_priority('default', 'a', 0)
+t: select pgautofailover.set_node_candidate_priority(1, '10.0.0.1', 5432, 100)
+22023: select pgautofailover.set_node_candidate_priority('default', 'a', 101)
+t: select pgautofailover.set_node_replication_quorum('default', 'a', false)
+t: select pgautofailover.set_node_replication_quorum(1, '10.0.0.1', 5432, true)
+t: select pgautofailover.set_node_region('default', 'a', 'north')
+22023: select pgautofailover.set_node_region('default', 'a', '')
+XX000: select pgautofailover.accept_timeline('default', 0, 99)
+t: select pgautofailover.accept_timeline('default', 0, 1, 'me')
+t: select pgautofailover.resolve_accepted_timeline('default', 0)
+t: select count(*) > 20 from pgautofailover.dump_fsm()
+t: select count(*) > 20 from pgautofailover.dump_fsm_edges()
+0: select count(*) from pgautofailover.check_fsm_reachability((select jsonb_agg(jsonb_build_object('current', 'any', 'assigned', name)) from pgautofailover.state))
+22P02: select * from pgautofailover.check_fsm_reachability('[{"current": "x", "assigned": "single"}]')
+: select pgautofailover.testing_lock_formation('default')
+: select pgautofailover.testing_lock_node_group('default', 0)
+0|01:00:00: with x as (select pgautofailover.testing_set_node_health(2, 0, '1 h')) select n.health, date_trunc('minute', now() - n.reporttime) from x, pgautofailover.node n where false union all select 0, interval '1 h'
+42704: select pgautofailover.testing_set_node_health(99, 0)
+END
+
+# ---- who may what ----
+
+# what a node asks for that has proven nothing, and what it may always do
+cat >"$root/operate" <<'END'
+select pgautofailover.create_formation('f', 'pgsql', 'db', true, 1)
+select pgautofailover.create_formation('f', 'pgsql', 'db', true)
+select pgautofailover.drop_formation('default')
+select pgautofailover.enable_secondary('default')
+select pgautofailover.disable_secondary('default')
+select pgautofailover.set_formation_number_sync_standbys('default', 0)
+select pgautofailover.update_node_metadata(2, 'z', null, null)
+select pgautofailover.set_node_nodename(2, 'h')
+select pgautofailover.remove_node(2)
+select pgautofailover.remove_node(2, true)
+select pgautofailover.remove_node('10.0.0.2', 5433)
+select pgautofailover.perform_failover()
+select pgautofailover.perform_promotion('default', 'node_2')
+select pgautofailover.start_maintenance(2)
+select pgautofailover.start_maintenance('10.0.0.2', 5433)
+select pgautofailover.stop_maintenance(2)
+select pgautofailover.stop_maintenance('10.0.0.2', 5433)
+select pgautofailover.set_node_candidate_priority('default', 'a', 1)
+select pgautofailover.set_node_candidate_priority(1, '10.0.0.1', 5432, 1)
+select pgautofailover.set_node_replication_quorum('default', 'a', true)
+select pgautofailover.set_node_replication_quorum(1, '10.0.0.1', 5432, true)
+select pgautofailover.set_node_region('default', 'a', 'north')
+select pgautofailover.accept_timeline('default', 0, 1)
+select pgautofailover.resolve_accepted_timeline('default', 0)
+select pgautofailover.testing_lock_formation('default')
+select pgautofailover.testing_lock_node_group('default', 0)
+select pgautofailover.testing_set_node_health(2, 0)
+select pgautofailover.add_event(2, 'lie')
+select pgautofailover.add_request('default', 0, 'failover')
+select * from pgautofailover.node_key
+update pgautofailover.node set goalstate = 'single'
+insert into pgautofailover.setting values ('node_operations', 'on')
+delete from pgautofailover.event
+END
+sed 's/^/42501: /' "$root/operate" >"$root/refused"
+calls "set local role autoctl_node" "a node without proof: " <"$root/refused"
+calls "delete from pgautofailover.node_key; set local role autoctl_node; set local pgautofailover.node = 'here'" \
+	"somebody elsewhere: " <"$root/refused"
+calls "update pgautofailover.node_key set digest = sha256('k'); set local role autoctl_node;
+	set local pgautofailover.node = '2 wrong'" "a wrong key: " <"$root/refused"
+calls "insert into pgautofailover.setting values ('node_operations', 'off');
+	update pgautofailover.node_key set digest = sha256('k'), address = '127.0.0.1';
+	set local role autoctl_node; set local pgautofailover.node = 'here'" "node_operations off: " \
+	<"$root/refused"
+
+may=": select pgautofailover.perform_failover()
+t: select pgautofailover.start_maintenance(2)
+t: select pgautofailover.remove_node(2)
+t: select pgautofailover.set_node_region('default', 'a', 'north')"
+echo "$may" | calls "update pgautofailover.node_key set address = '127.0.0.1' where nodeid = 1;
+	set local role autoctl_node; set local pgautofailover.node = 'here'" "on a node's host: "
+echo "$may" | calls "update pgautofailover.node_key set digest = sha256('k') where nodeid = 1;
+	set local role autoctl_node; set local pgautofailover.node = '1 k'" "with a node's key: "
+echo "42501: select pgautofailover.start_maintenance(2)" |
+	calls "update pgautofailover.node_key set digest = sha256('k') where nodeid = 1;
+		update pgautofailover.node set formationid = 'f' where nodeid = 1 and false;
+		insert into pgautofailover.nodegroup values ('default', 7);
+		update pgautofailover.node set groupid = 7 where nodeid = 1; set local role autoctl_node;
+		set local pgautofailover.node = '1 k'" "a node of another group: "
+calls "insert into pgautofailover.setting values ('node_operations', 'off');
+	update pgautofailover.node_key set digest = sha256('k'); set local role autoctl_node;
+	set local pgautofailover.node = '2 k'" "a keeper that stops: " <<'END'
+t: select pgautofailover.start_maintenance(2)
+42501: select pgautofailover.start_maintenance(1)
+END
+
+# a keeper proves itself by the key that it showed first
+report="select goal from pgautofailover.keeper_report(2, 0, 0, 'secondary', 'standby', false, true, 1, '0/3000000', 0, 0, '0/0', 0, '0/0', 0, 0, 0, false, 'none', 0, 0, '', '', '', '', '[]')"
+calls "set local role autoctl_node; select pgautofailover.keeper_hello(2, 'k')" "its keeper: " <<END
+ secondary: $report
+END
+calls "update pgautofailover.node_key set digest = sha256('k');
+	set local role autoctl_node; set local pgautofailover.node = '1 k'" "another node's: " <<END
+42501: $report
+42501: select pgautofailover.keeper_hello(2, 'other')
+42501: select pgautofailover.keeper_hello(2)
+42501: select pgautofailover.node_active('default', 2, 0, 'secondary')
+42501: select pgautofailover.node_active('default', '10.0.0.2', 5433, 2, 0, 'secondary')
+42501: select pgautofailover.set_node_system_identifier(2, 9)
+42501: select pgautofailover.report_postgres_version(2, 1)
+42501: select pgautofailover.report_timeline_history(2, '[]')
+: select pgautofailover.report_timeline_history(1, '[]')
+END
+calls "set local role autoctl_node" "a keeper of old: " <<END
+secondary: $report
+2|0|secondary|100|t: select * from pgautofailover.node_active('default', 2, 0, 'secondary')
+END
+
+# ---- names that bite ----
+
+for name in "x'; drop table pgautofailover.node; --" 'x"y' 'a b' '%s%n' '$(touch x)' '' \
+	'-x' 'x
+y' "$(printf '%070d' 1)" 'naïve'; do
+	for sql in "select pgautofailover.register_node('default', 'h', 1, 'postgres', :'name')" \
+		"select pgautofailover.register_node('default', :'name', 1, 'postgres')" \
+		"select pgautofailover.update_node_metadata(1, :'name', null, null)" \
+		"select pgautofailover.create_formation(:'name', 'pgsql', 'x', true, 0)"; do
+		case $name in
+		'') case $sql in *1,\ \'postgres\',\ :*) continue ;; esac ;; # no name: it gets one
+		'%s%n' | 00*) case $sql in *default\',\ :*) continue ;; esac ;; # hosts may have those
+		esac
+		is "$(echo "begin; $sql; rollback" | psql_at "$mport" pg_auto_failover \
+			-v VERBOSITY=sqlstate -v name="$name" 2>&1)" "ERROR:  22023" \
+			"refused: $(printf %.30s "$sql" | cut -c 24-) ... $(printf %.20s "$name" | tr '\n' ' ')"
+	done
+done
+# where text is free it stays text
+odd='a'\''b"c\d%s
+$x'
+is "$(psql_at "$mport" pg_auto_failover -v odd="$odd" <<-'END'
+	begin;
+	select pgautofailover.set_node_region('default', 'a', :'odd');
+	select region = :'odd' from pgautofailover.node where nodename = 'a';
+	select pgautofailover.accept_timeline('default', 0, 1, :'odd');
+	select decided_by = :'odd' from pgautofailover.accepted_timeline;
+	select count(*) from pgautofailover.current_state(:'odd');
+	rollback;
+END
+)" "t
+t
+t
+t
+0" "quotes, newlines and percent signs are text"
+
+# ---- ids, old events ----
+
+is "$(psql_at "$mport" pg_auto_failover -v VERBOSITY=sqlstate <<-'END' 2>&1
+	begin;
+	update pgautofailover.nodegroup set op_kind = 'elect', op_candidate = 77;
+	select assigned_node_id from pgautofailover.register_node('default', 'h', 1, 'postgres',
+		desired_node_id => 76);
+	select assigned_node_id from pgautofailover.register_node('default', 'h', 2, 'postgres',
+		desired_node_id => 77);
+END
+)" "76
+ERROR:  55006" "an id that an operation refers to is not given again"
+is "$(monitor_sql "begin; select setval('pgautofailover.node_nodeid_seq', 500) is null;
+	select assigned_node_id from pgautofailover.register_node('default', 'h', 1, 'postgres',
+		desired_node_id => 40);
+	select assigned_node_id from pgautofailover.register_node('default', 'h', 2, 'postgres');
+	select assigned_node_id from pgautofailover.register_node('default', 'h', 3, 'postgres',
+		desired_node_id => 600);
+	select assigned_node_id from pgautofailover.register_node('default', 'h', 4, 'postgres');
+	rollback" | tr '\n' ' ')" "f 40 501 600 601 " "nor is that of a node that was removed"
+
+monitor_sql "insert into pgautofailover.event (eventid, eventtime, formationid, nodeid, groupid,
+	nodename, nodehost, nodeport, reportedstate, goalstate)
+	select i - 1501, now() - interval '100 d', 'default', 1, 0, 'a', 'h', 1, 'single', 'single'
+	  from generate_series(1, 1500) i;
+	insert into pgautofailover.setting values ('event_retention', '200d')" >/dev/null
+events() {
+	monitor_sql "select count(*) from pgautofailover.event where eventtime < now() - interval '1 d'"
+}
+ok "the monitor stops" monitor_down
+ok "the monitor runs, events live 200 days" monitor_up
+decides() {
+	[ "$(monitor_sql "select renewed > now() - interval '5 s' from pgautofailover.monitor")" = t ]
+}
+ok "it decides" within 20 decides
+is "$(events)" 1500 "all are there"
+monitor_sql "update pgautofailover.setting set value = '90d' where name = 'event_retention'" >/dev/null
+ok "the monitor stops" monitor_down
+ok "the monitor runs, events live 90 days" monitor_up
+pruned() {
+	[ "$(events)" -le 1000 ]
+}
+ok "old events go" within 20 pruned
+ok "but the newest stay" [ "$(events)" -ge 900 ]
+
+# NOTIFY, as others read it
+said=$(monitor_sql "listen state; listen log;
+	select pgautofailover.set_node_region('default', 'a', 'a\"b')" 2>&1)
+like "$said" 'notification "log" with payload "Setting region to "a"b" for node 1 "a" \(10.0.0.1:5432\)"' \
+	"the channel log has text"
+json=$(echo "$said" | sed -n 's/.*"state" with payload "\(.*\)" received.*/\1/p')
+is "$(psql_at "$mport" pg_auto_failover -v j="$json" <<-'END'
+	select string_agg(k, ' ' order by k collate "C") from jsonb_object_keys(:'j') k
+END
+)" "formation goalState groupId health host name nodeId port reportedState type" \
+	"the channel state has an object of these keys"
+
+ok "the monitor stops" monitor_down
+done_testing
