@@ -437,6 +437,22 @@ forget_all(struct node *n)
 	free(n);
 }
 
+/* Stored before it is shown: the monitor knows this node by it from then on. A node can
+ * do without, as it must when its disk is full. */
+static void
+make_key(struct node *n)
+{
+	struct err e = { 0 };
+	int rc = statefile_key(&n->state, &e);
+
+	if (rc == 1)
+		rc = statefile_write(n->state_path, &n->state, &e);
+	if (rc == 0)
+		return;
+	log_warn("no key for the monitor to know this node by: %s", e.msg);
+	memset(n->state.key, 0, sizeof n->state.key);
+}
+
 static int
 open_all(struct node *n, struct err *e)
 {
@@ -448,14 +464,7 @@ open_all(struct node *n, struct err *e)
 		return -1;
 	if (statefile_read(n->state_path, &n->state, e) == -1)
 		return err_wrap(e, "state file");
-	/* stored before it is shown: the monitor knows this node by it from then on */
-	switch (statefile_key(&n->state, e)) {
-	case -1:
-		return -1;
-	case 1:
-		if (statefile_write(n->state_path, &n->state, e) == -1)
-			return -1;
-	}
+	make_key(n);
 	if (host_init(&n->host, &n->cfg, n->k->node_id, e) == -1 ||
 	    setup_find(&n->host, e) == -1)
 		return -1;

@@ -51,31 +51,52 @@ create function pgautofailover.is_owner() returns bool
 	  from pg_namespace where nspname = 'pgautofailover'
 $$;
 
--- Has this session shown the key of that node? See keeper_hello().
+-- Is this session that of the node's keeper? It has shown its key, or was let in without.
 create function pgautofailover.is_own(node_id bigint) returns bool
 	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
 	said text[] := string_to_array(current_setting('pgautofailover.node', true), ' ');
 begin
-	return said[1] = node_id::text and exists (select from pgautofailover.node_key k
-		 where k.nodeid = node_id and k.digest = sha256(convert_to(said[2], 'UTF8')));
+	return exists (select from pgautofailover.node n
+		 where n.nodeid = node_id and n.session_pid = pg_backend_pid())
+		or (said[1] = node_id::text and exists (select from pgautofailover.node_key k
+			 where k.nodeid = node_id
+			   and k.digest = sha256(convert_to(said[2], 'UTF8'))));
 end $$;
 
--- A node whose keeper has shown a key is spoken for by that keeper alone.
-create function pgautofailover.check_keeper(node_id bigint) returns void
+/*
+ * What lets this session speak for the node, or an error. A key goes before all, but none
+ * is locked out for lack of it: a state file may be lost, a monitor restored, an older
+ * program come back. So who comes from where the keeper was is let in when that one's
+ * session is gone, and anybody when nothing was heard of the node for as long as makes it
+ * unhealthy: whoever has the key takes over again at any time.
+ */
+create function pgautofailover.check_keeper(node_id bigint) returns text
 	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+	n pgautofailover.node;
+	k pgautofailover.node_key;
 begin
-	if pgautofailover.is_own(node_id) is not true
-		and exists (select from pgautofailover.node_key k
-			 where k.nodeid = node_id and k.digest is not null)
-		and not pgautofailover.is_owner()
-	then
-		raise insufficient_privilege using
-			message = format('this session is not that of the keeper of node %s', node_id),
-			hint = 'Its key is in the state file of that node. Where the file is lost, the '
-				'owner of the schema may run: delete from pgautofailover.node_key '
-				'where nodeid = ' || node_id;
+	select * into k from pgautofailover.node_key x where x.nodeid = node_id;
+	if k.digest is null then
+		return 'no key';
+	elsif pgautofailover.is_own(node_id) then
+		return 'key';
+	elsif pgautofailover.is_owner() then
+		return 'owner';
 	end if;
+	select * into n from pgautofailover.node x where x.nodeid = node_id;
+	if n.reporttime < now() - interval '20 s' then
+		return 'silence';
+	elsif coalesce(k.address = inet_client_addr(), k.address is null and inet_client_addr() is null)
+		and not exists (select from pg_stat_activity a where a.pid = n.session_pid)
+	then
+		return 'address';
+	end if;
+	raise insufficient_privilege using
+		message = format('this session is not that of the keeper of node %s', node_id),
+		hint = 'A keeper that has lost its key is let in when nothing was heard of the node '
+			'for 20 s.';
 end $$;
 
 /*
@@ -107,17 +128,25 @@ end $$;
  */
 create function pgautofailover.keeper_hello(node_id bigint, key text = '') returns void
 	language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	proof text;
 begin
 	perform set_config('pgautofailover.node', node_id || ' ' || key, false);
-	perform pgautofailover.check_keeper(node_id);
+	proof := pgautofailover.check_keeper(node_id);
 	update pgautofailover.node set session_pid = pg_backend_pid() where nodeid = node_id;
-	if found then
+	if found and proof in ('no key', 'key', 'address') then
 		insert into pgautofailover.node_key as k (nodeid, digest, address)
 		values (node_id, sha256(convert_to(nullif(key, ''), 'UTF8')), inet_client_addr())
 		on conflict (nodeid) do update
-		set digest = coalesce(k.digest, excluded.digest), address = excluded.address
+		set digest = coalesce(excluded.digest, k.digest), address = excluded.address
 		where (k.digest, k.address) is distinct from
-			(coalesce(k.digest, excluded.digest), excluded.address);
+			(coalesce(excluded.digest, k.digest), excluded.address);
+	end if;
+	if proof in ('address', 'silence') then
+		perform pgautofailover.add_event(node_id, format('The keeper of node %s does not have '
+			'the key it had: let in %s', node_id, case proof when 'address'
+				then 'because it comes from where it was'
+				else 'after a silence, from ' || coalesce(host(inet_client_addr()), 'here') end));
 	end if;
 	listen pgautofailover_goal;
 end $$;
@@ -175,7 +204,9 @@ begin
 	if not found then
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
 	end if;
-	perform pgautofailover.check_keeper(node_id);
+	if n.session_pid <> pg_backend_pid() then
+		perform pgautofailover.check_keeper(node_id);
+	end if;
 	if n.session_pid not in (0, pg_backend_pid())
 		and exists (select from pg_stat_activity a where a.pid = n.session_pid)
 	then

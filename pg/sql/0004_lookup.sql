@@ -244,7 +244,7 @@ create function pgautofailover.node_timeline_status(
 		select r.tli, null::pg_lsn from reference r
 		union all
 		select h.parenttli, h.switchpoint_lsn from lineage l
-		  join history h on h.tli = l.tli and h.parenttli <> l.tli)
+		  join history h on h.tli = l.tli and h.parenttli < l.tli)
 	select n.nodeid, n.nodename, n.reportedtli, n.reportedlsn, r.tli,
 		exists (select from lineage l where l.tli = n.reportedtli
 			and (l.until is null or n.reportedlsn <= l.until))

@@ -128,6 +128,20 @@ create function pgautofailover.register_node(
 		candidate_priority => $8, replication_quorum => $9) r
 $$;
 
+-- ... and for who names the arguments, in an order that no call without names has.
+create function pgautofailover.register_node(
+	in node_port int, in node_name text, in formation_id text, in dbname name,
+	in desired_group_id int = -1,
+	in initial_group_role pgautofailover.replication_state = 'init',
+	in node_kind text = 'standalone', in candidate_priority int = 100,
+	in replication_quorum bool = true,
+	out assigned_node_id bigint, out assigned_group_id int,
+	out assigned_group_state pgautofailover.replication_state,
+	out assigned_candidate_priority int, out assigned_replication_quorum bool)
+	language sql strict security definer set search_path = pg_catalog, pg_temp as $$
+	select * from pgautofailover.register_node($3, $2, $1, $4, $5, $6, $7, $8, $9)
+$$;
+
 create function pgautofailover.node_active(
 	in formation_id text, in node_name text, in node_port int,
 	in current_node_id int = -1, in current_group_id int = -1,
@@ -196,6 +210,12 @@ create function pgautofailover.get_other_nodes(
 	select * from pgautofailover.get_other_nodes(pgautofailover.node_at($1, $2), $3)
 $$;
 
+-- (As above: where the arguments are named.)
+create function pgautofailover.remove_node(node_port int, node_name text) returns bool
+	language sql strict security definer set search_path = pg_catalog, pg_temp as $$
+	select pgautofailover.remove_node(node_host => $2, node_port => $1)
+$$;
+
 -- When there were two nodes to a group.
 create function pgautofailover.get_other_node(
 	in node_name text, in node_port int,
@@ -262,6 +282,9 @@ grant execute on function
 	pgautofailover.create_formation(text, text, name, bool),
 	pgautofailover.register_node(text, text, int, name, int,
 		pgautofailover.replication_state, text, int, bool),
+	pgautofailover.register_node(int, text, text, name, int,
+		pgautofailover.replication_state, text, int, bool),
+	pgautofailover.remove_node(int, text),
 	pgautofailover.node_active(text, text, int, int, int, pgautofailover.replication_state,
 		bool, pg_lsn, text),
 	pgautofailover.node_active(text, text, int, int, int, pgautofailover.replication_state,

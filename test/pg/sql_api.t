@@ -20,7 +20,15 @@ api() {
 	select 'column ' || c.relname || ' ' || a.attname || ' ' ||
 		format_type(a.atttypid, a.atttypmod)
 	  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
-	 where c.relnamespace = 'pgautofailover'::regnamespace and c.relkind in ('r', 'v')" |
+	 where c.relnamespace = 'pgautofailover'::regnamespace and c.relkind in ('r', 'v')
+	union all
+	select 'unpinned ' || oid::regprocedure from pg_proc
+	 where pronamespace = 'pgautofailover'::regnamespace and (proconfig is null or
+		not 'search_path=pg_catalog, pg_temp' = any (proconfig))
+	union all
+	select 'public ' || oid::regprocedure from pg_proc, aclexplode(coalesce(proacl,
+		acldefault('f', proowner))) a
+	 where pronamespace = 'pgautofailover'::regnamespace and a.grantee = 0" |
 		sed -e 's/::[a-z_]*//g' -e 's/pgautofailover\.//g' -e 's/replication_state/state/g' \
 			-e 's/timestamp with time zone/timestamptz/g' -e 's/integer/int/g' \
 			-e 's/boolean/bool/g' -e "s/DEFAULT '-1'/= -1/g" -e 's/DEFAULT/=/g' |
@@ -36,6 +44,7 @@ calls() {
 		echo '\set VERBOSITY sqlstate'
 		while IFS= read -r line; do
 			cat <<-END
+				\\echo ++
 				begin;
 				update pgautofailover.node set seen_seq = goal_seq, health = 1,
 				reportedtli = 1, reportedpgisrunning = true, reportedstate =
@@ -49,8 +58,9 @@ calls() {
 		done <"$root/calls"
 	} | psql -XAtq -h "$far" -p "$mport" -U "$superuser" -d pg_auto_failover 2>&1 |
 		grep -vE '^(NOTICE|WARNING)' | awk '
-			/^-- / { if (n) print said; n++; said = "" ; print substr($0, 4); next }
-			{ sub(/^ERROR:  /, ""); said = said (said == "" ? "" : " ") $0 }
+			/^\+\+/ { if (n) print said; before = 1; next }
+			/^-- / { n++; said = "" ; before = 0; print substr($0, 4); next }
+			!before { sub(/^ERROR:  /, ""); said = said (said == "" ? "" : " ") $0 }
 			END { if (n) print said }' >"$root/called"
 	while IFS= read -r line && IFS= read -r got; do
 		is "$got" "${line%%: *}" "${2:-}${line#*: }"
@@ -62,6 +72,15 @@ ok "the monitor runs" monitor_up
 api >"$root/api"
 grep -v '^#' test/pg/sql_api.list | LC_ALL=C sort >"$root/list"
 is "$(LC_ALL=C comm -13 "$root/api" "$root/list")" "" "the API is there, to the letter"
+is "$(for name in enable_version_checks enable_health_checks health_check_period \
+	health_check_timeout health_check_max_retries health_check_retry_delay \
+	enable_sync_wal_log_threshold promote_wal_log_threshold primary_demote_timeout \
+	replication_stall_timeout node_considered_unhealthy_timeout startup_grace_period \
+	guard_data_loss; do
+	grep -qx ".It Ic pgautofailover.$name" man/autoctl.cfg.5 || echo "$name"
+done)" "" "the settings are called as they were"
+is "$(grep -E '^(unpinned|public) ' "$root/api")" "" \
+	"all functions pin their search_path, none is PUBLIC's"
 ok "all $(wc -l <"$root/list") lines of it" [ "$(wc -l <"$root/list")" -gt 100 ]
 is "$(monitor_sql "select count(*) from pgautofailover.fsm where section_path is null
 	or group_conditions is null or has_extra_action is null")" 0 "the view fsm is filled"
@@ -96,7 +115,13 @@ postgres://10.0.0.1:5432,10.0.0.2:5433/postgres?target_session_attrs=read-write&
 3|0|init|50|f|c: select * from pgautofailover.register_node('default', 'h', 1, 'postgres', 'c', 0, -1, -1, 'init', 'standalone', 50, false, 'default', 'r')
 4|0|init|100|t|node_4: select * from pgautofailover.register_node('default', 'h', 1, 'postgres')
 5|0|init|100|t: select * from pgautofailover.register_node('default', 'h', 1, 'postgres', -1)
-6|0|init|100|t: select * from pgautofailover.register_node(formation_id => 'default', node_name => 'h', node_port => 1, dbname => 'postgres', desired_group => 0)
+6|0|init|100|t: select * from pgautofailover.register_node(formation_id => 'default', node_name => 'h', node_port => 1, dbname => 'postgres', desired_group_id => 0)
+7|init: select assigned_node_id, assigned_group_state from pgautofailover.register_node('default', 'h', 1, 'postgres', -1, 'init')
+8|init: select assigned_node_id, assigned_group_state from pgautofailover.register_node(formation_id => 'default', node_name => 'h', node_port => 1, dbname => 'postgres', desired_group_id => -1, initial_group_role => 'init', node_kind => 'standalone')
+9|50|f: select assigned_node_id, assigned_candidate_priority, assigned_replication_quorum from pgautofailover.register_node('default', 'h', 1, 'postgres', -1, 'init', 'standalone', 50, false)
+10|40: select assigned_node_id, assigned_candidate_priority from pgautofailover.register_node('default', 'h', 1, 'postgres', desired_group_id => 0, candidate_priority => 40)
+11|n: select assigned_node_id, assigned_node_name from pgautofailover.register_node('default', 'h', 1, 'postgres', node_name => 'n')
+12: select assigned_node_id from pgautofailover.register_node(formation_id => 'default', node_name => 'h', node_port => 1, dbname => 'postgres')
 42P17: select pgautofailover.register_node('nope', 'h', 1, 'postgres')
 XX000: select pgautofailover.register_node('default', 'h', 1, 'other')
 XX000: select pgautofailover.register_node('default', 'h', 1, 'postgres', desired_group_id => 1)
@@ -145,6 +170,10 @@ t: select pgautofailover.remove_node(2, true)
 t: select pgautofailover.remove_node('10.0.0.2', 5433)
 t: select pgautofailover.remove_node('10.0.0.1')
 t: select pgautofailover.remove_node('10.0.0.2', 5433, true)
+t: select pgautofailover.remove_node(node_name => '10.0.0.2', node_port => 5433)
+t: select pgautofailover.remove_node(node_host => '10.0.0.2', node_port => 5433)
+t: select pgautofailover.remove_node(node_host => '10.0.0.1', force => true)
+t: select pgautofailover.remove_node(node_id => 2)
 42704: select pgautofailover.remove_node(99)
 42704: select pgautofailover.remove_node('nowhere', 1)
 : select pgautofailover.perform_failover()
@@ -152,6 +181,8 @@ XX000: select pgautofailover.perform_failover('nope', 0)
 t: select pgautofailover.perform_promotion('default', 'node_2')
 f: select pgautofailover.perform_promotion('default', 'a')
 42704: select pgautofailover.perform_promotion('default', 'nope')
+55000: update pgautofailover.node set reportedstate = 'catchingup', goalstate = 'catchingup' where nodeid = 2; select pgautofailover.perform_promotion('default', 'node_2')
+t: update pgautofailover.node set reportedstate = 'catchingup', goalstate = 'catchingup' where nodeid = 2; set local pgautofailover.guard_data_loss = off; select pgautofailover.perform_promotion('default', 'node_2')
 t: select pgautofailover.start_maintenance(2)
 t: select pgautofailover.start_maintenance('10.0.0.2', 5433)
 t: select pgautofailover.start_maintenance('10.0.0.1')
@@ -251,9 +282,10 @@ END
 # a keeper proves itself by the key that it showed first
 report="select goal from pgautofailover.keeper_report(2, 0, 0, 'secondary', 'standby', false, true, 1, '0/3000000', 0, 0, '0/0', 0, '0/0', 0, 0, 0, false, 'none', 0, 0, '', '', '', '', '[]')"
 calls "set local role autoctl_node; select pgautofailover.keeper_hello(2, 'k')" "its keeper: " <<END
- secondary: $report
+secondary: $report
 END
-calls "update pgautofailover.node_key set digest = sha256('k');
+calls "update pgautofailover.node set reporttime = now();
+	update pgautofailover.node_key set digest = sha256('k'), address = '10.0.0.7';
 	set local role autoctl_node; set local pgautofailover.node = '1 k'" "another node's: " <<END
 42501: $report
 42501: select pgautofailover.keeper_hello(2, 'other')
@@ -264,6 +296,37 @@ calls "update pgautofailover.node_key set digest = sha256('k');
 42501: select pgautofailover.report_postgres_version(2, 1)
 42501: select pgautofailover.report_timeline_history(2, '[]')
 : select pgautofailover.report_timeline_history(1, '[]')
+END
+# ... but it is not locked out: from where it was, or after a silence, it may come back
+calls "update pgautofailover.node set reporttime = now();
+	update pgautofailover.node_key set digest = sha256('k'), address =
+		case nodeid when 2 then inet_client_addr() else '10.0.0.7' end;
+	set local role autoctl_node; select pgautofailover.keeper_hello(2, 'new')" \
+	"a lost key, the same host: " <<END
+secondary: $report
+t: select pgautofailover.start_maintenance(2)
+42501: select pgautofailover.report_timeline_history(1, '[]')
+t: reset role; select digest = sha256('new') from pgautofailover.node_key where nodeid = 2
+1: reset role; select count(*) from pgautofailover.event where description ~ 'does not have the key'
+END
+calls "update pgautofailover.node set reporttime = now() - interval '21 s';
+	update pgautofailover.node_key set digest = sha256('k'), address = '10.0.0.7';
+	set local role autoctl_node; select pgautofailover.keeper_hello(2)" \
+	"a lost key, another host, a silence: " <<END
+secondary: $report
+: select pgautofailover.report_timeline_history(2, '[]')
+t: reset role; select digest = sha256('k') and address = '10.0.0.7' from pgautofailover.node_key where nodeid = 2
+secondary: select pgautofailover.keeper_hello(2, 'k'); $report
+END
+# while it is there nobody from its host takes its place
+calls "update pgautofailover.node set reporttime = now(), session_pid = (select min(pid)
+		from pg_stat_activity where pid <> pg_backend_pid());
+	update pgautofailover.node_key set digest = sha256('k'), address = inet_client_addr();
+	set local role autoctl_node" "a keeper that is there: " <<END
+42501: select pgautofailover.keeper_hello(2, 'new')
+42501: select pgautofailover.keeper_hello(2)
+42501: $report
+: select pgautofailover.keeper_hello(2, 'k')
 END
 calls "set local role autoctl_node" "a keeper of old: " <<END
 secondary: $report

@@ -61,6 +61,8 @@ ok "node 1 is alone and writable" wait_state 1 single 30
 ok "the standby meets it" meet 2
 ok "they are a pair again" wait_pair 1 2 60
 is "$(node_id 1) $(node_id 2)" "$id1 $id2" "with the numbers they had"
+is "$(monitor_sql "select count(*) from pgautofailover.node_key where digest is not null")" 2 \
+	"the new monitor knows both keepers by their keys"
 is "$(head -n 1 "$root/n1/postmaster.pid")" "$before" "the primary's Postgres went on"
 is "$(ls -di "$root/n2")" "$directory" "the standby was not copied anew"
 
