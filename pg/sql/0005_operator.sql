@@ -156,7 +156,9 @@ begin
 		return false;
 	end if;
 	-- who allows loss may have to make do with one that had not caught up
-	if not (n.stable and n.is_standby) and pgautofailover.guard_data_loss() then
+	if not (n.stable and n.goalstate in ('secondary', 'report_lsn'))
+		and pgautofailover.guard_data_loss()
+	then
 		raise object_not_in_prerequisite_state using message = format('cannot perform promotion: '
 			'node %s in formation %s has reported state "%s" and assigned state "%s"',
 			node_name, formation_id, n.reportedstate, n.goalstate);
