@@ -262,16 +262,20 @@ may=": select pgautofailover.perform_failover()
 t: select pgautofailover.start_maintenance(2)
 t: select pgautofailover.remove_node(2)
 t: select pgautofailover.set_node_region('default', 'a', 'north')"
-echo "$may" | calls "update pgautofailover.node_key set address = '127.0.0.1' where nodeid = 1;
-	set local role autoctl_node; set local pgautofailover.node = 'here'" "on a node's host: "
-echo "$may" | calls "update pgautofailover.node_key set digest = sha256('k') where nodeid = 1;
-	set local role autoctl_node; set local pgautofailover.node = '1 k'" "with a node's key: "
-echo "42501: select pgautofailover.start_maintenance(2)" |
-	calls "update pgautofailover.node_key set digest = sha256('k') where nodeid = 1;
-		update pgautofailover.node set formationid = 'f' where nodeid = 1 and false;
-		insert into pgautofailover.nodegroup values ('default', 7);
-		update pgautofailover.node set groupid = 7 where nodeid = 1; set local role autoctl_node;
-		set local pgautofailover.node = '1 k'" "a node of another group: "
+calls "update pgautofailover.node_key set address = '127.0.0.1' where nodeid = 1;
+	set local role autoctl_node; set local pgautofailover.node = 'here'" "on a node's host: " <<END
+$may
+END
+calls "update pgautofailover.node_key set digest = sha256('k') where nodeid = 1;
+	set local role autoctl_node; set local pgautofailover.node = '1 k'" "with a node's key: " <<END
+$may
+END
+calls "update pgautofailover.node_key set digest = sha256('k') where nodeid = 1;
+	insert into pgautofailover.nodegroup values ('default', 7);
+	update pgautofailover.node set groupid = 7 where nodeid = 1; set local role autoctl_node;
+	set local pgautofailover.node = '1 k'" "a node of another group: " <<END
+42501: select pgautofailover.start_maintenance(2)
+END
 calls "insert into pgautofailover.setting values ('node_operations', 'off');
 	update pgautofailover.node_key set digest = sha256('k'); set local role autoctl_node;
 	set local pgautofailover.node = '2 k'" "a keeper that stops: " <<'END'
