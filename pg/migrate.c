@@ -207,8 +207,9 @@ schema_fill(struct db *d, struct err *e)
 {
 	if (db_run(d, e, "begin", DB_END))
 		return -1;
-	if (db_run(d, e, LOCK_SQL, DB_END) || fill_states(d, e) || schema_fill_rules(d, e) ||
-	    fill_edges(d, e) || db_run(d, e, "commit", DB_END)) {
+	if (db_run(d, e, LOCK_SQL, DB_END) || fill_states(d, e) ||
+	    schema_fill_rules(d, e) || fill_edges(d, e) ||
+	    db_run(d, e, "commit", DB_END)) {
 		if (db_is_open(d))
 			(void)!db_run(d, NULL, "rollback", DB_END);
 		return err_wrap(e, "fill the tables of states and rules");
