@@ -33,6 +33,11 @@ restart() {
 }
 
 cluster_init
+# they do not come from where the server is
+monitor_options="--listen 127.0.0.1,127.0.0.2"
+monitor_uri() {
+	echo "postgres://autoctl_node@127.0.0.2:$mport/pg_auto_failover?sslmode=prefer"
+}
 pair_up
 one=$(key 1) two=$(key 2)
 is "${#one} ${#two}" "64 64" "both have shown a key"
@@ -68,7 +73,8 @@ monitor_sql "update pgautofailover.node set reporttime = now() where nodeid = 2"
 node_start 2
 ok "on another host, without its key, it has to wait" within 15 \
 	grep -q "not that of the keeper of node 2" "$root/log/node_2.log"
-ok "but not for long" within 60 reports 2
+monitor_sql "update pgautofailover.node set reporttime = now() - interval '21 s' where nodeid = 2"
+ok "but not for long" within 20 reports 2
 is "$(let_in 2)" 2 "that is an event"
 ok "a pair" wait_pair 1 2
 ok "the key that is known stays" [ "$(key 2)" != "$two" ]
@@ -81,6 +87,41 @@ ok "and runs again" monitor_up
 ok "both keepers are back" within 40 eval 'reports 1 && reports 2'
 is "$(key 1) $(key 2)" "$one $two" "known by their keys"
 is "$(let_in 1)" 0 "as ever"
+
+# commands on a node ask for what concerns its group, as long as they may
+failover() {
+	timeout 60 "$autoctl" perform failover --pgdata "$root/n$1" 2>&1
+}
+operations() {
+	monitor_sql "alter system set pgautofailover.node_operations = $1" &&
+		monitor_sql "select pg_reload_conf()" &&
+		within 20 eval '[ "$(monitor_sql "select node_operations from pgautofailover.monitor")" = '"$2"' ]'
+}
+ok "a pair" wait_pair 1 2 60
+ok "a failover, asked for on node 2" failover 2
+ok "node 2 is the primary" wait_pair 2 1
+ok "node_operations is off" operations off f
+like "$(failover 1)" 'pgautofailover.node_operations is off' "no more, it says why"
+like "$(PGOPTIONS='-c pgautofailover.node_operations=on' failover 1)" 'node_operations is off' \
+	"who asks cannot set it"
+like "$(timeout 30 "$autoctl" enable maintenance --pgdata "$root/n1" 2>&1)" 'node_operations is off' \
+	"no maintenance"
+like "$(timeout 30 "$autoctl" set node candidate-priority 10 --pgdata "$root/n1" 2>&1)" \
+	'node_operations is off' "no settings"
+like "$(timeout 30 "$autoctl" drop node --pgdata "$root/n1" 2>&1)" 'node_operations is off' \
+	"no removal"
+ok "its keeper is there for all that" reports 1
+ok "a keeper that stops is let go" stop_node 1
+is "$(monitor_sql "select goalstate from pgautofailover.node where nodeid = 1")" maintenance \
+	"into maintenance"
+node_start 1
+ok "and comes back by itself" wait_pair 2 1 60
+ok "node_operations is on" operations on t
+ok "maintenance, asked for on node 1" timeout 60 "$autoctl" enable maintenance --pgdata "$root/n1"
+ok "and ended" timeout 60 "$autoctl" disable maintenance --pgdata "$root/n1"
+ok "a pair" wait_pair 2 1 60
+ok "a failover, asked for on node 1" failover 1
+ok "node 1 is the primary" wait_pair 1 2
 
 # a node that is dropped takes its key with it
 ok "node 2 is dropped" "$autoctl" drop node --pgdata "$root/n2" --destroy
