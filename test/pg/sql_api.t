@@ -38,10 +38,11 @@ api() {
 # calls WHO : lines "EXPECTED: STATEMENT" of stdin, each in a transaction of its own that is
 # rolled back. EXPECTED is a SQLSTATE, or the rows. WHO is what makes the session somebody.
 # Before each, node 1 is a primary and node 2 its secondary.
+verbosity=sqlstate between=': '
 calls() {
 	cat >"$root/calls"
 	{
-		echo '\set VERBOSITY sqlstate'
+		echo "\\set VERBOSITY $verbosity"
 		while IFS= read -r line; do
 			cat <<-END
 				\\echo ++
@@ -51,21 +52,21 @@ calls() {
 				case nodeid when 1 then 'primary' else 'secondary' end,
 				goalstate = case nodeid when 1 then 'primary' else 'secondary' end;
 				$1;
-				\\echo -- ${line%%: *}: ${line#*: }
-				${line#*: };
+				\\echo --
+				${line#*"$between"};
 				rollback;
 			END
 		done <"$root/calls"
 	} | psql -XAtq -h "$far" -p "$mport" -U "$superuser" -d pg_auto_failover 2>&1 |
-		grep -vE '^(NOTICE|WARNING)' | awk '
+		grep -vE "^(NOTICE|WARNING):  [0-9A-Z]{5}$" | awk '
 			/^\+\+/ { if (n) print said; before = 1; next }
-			/^-- / { n++; said = "" ; before = 0; print substr($0, 4); next }
+			/^--/ { n++; said = "" ; before = 0; next }
 			!before { sub(/^ERROR:  /, ""); said = said (said == "" ? "" : " ") $0 }
 			END { if (n) print said }' >"$root/called"
-	while IFS= read -r line && IFS= read -r got; do
-		is "$got" "${line%%: *}" "${2:-}${line#*: }"
-	done <"$root/called"
-	is "$(($(wc -l <"$root/called") / 2))" "$(wc -l <"$root/calls")" "that is all of them"
+	while IFS= read -r line && IFS= read -r got <&3; do
+		is "$got" "${line%%"$between"*}" "${2:-}${line#*"$between"}"
+	done <"$root/calls" 3<"$root/called"
+	is "$(wc -l <"$root/called")" "$(wc -l <"$root/calls")" "that is all of them"
 }
 
 ok "the monitor runs" monitor_up
@@ -208,6 +209,83 @@ t: select count(*) > 20 from pgautofailover.dump_fsm_edges()
 0|01:00:00: with x as (select pgautofailover.testing_set_node_health(2, 0, '1 h')) select n.health, date_trunc('minute', now() - n.reporttime) from x, pgautofailover.node n where false union all select 0, interval '1 h'
 42704: select pgautofailover.testing_set_node_health(99, 0)
 END
+
+# ---- what is said, and the codes of what is refused ----
+
+calls "set local role autoctl" "refused: " <<'END'
+55000: update pgautofailover.node set reportedstate = 'single', goalstate = 'single'; update pgautofailover.formation set opt_secondary = false; select pgautofailover.register_node('default', 'h', 1, 'postgres')
+55000: update pgautofailover.formation set opt_secondary = false
+XX000: select pgautofailover.register_node('default', 'h', 1, 'postgres', initial_group_role => 'single')
+XX000: select pgautofailover.register_node('default', 'h', 1, 'postgres', node_kind => 'worker')
+22023: select pgautofailover.register_node('default', 'h', 1, 'postgres', candidate_priority => 101)
+22023: select pgautofailover.register_node('default', 'h', 0, 'postgres')
+23P01: select from pgautofailover.set_node_system_identifier(2, 8); set constraints all immediate
+55006: select pgautofailover.create_formation('f', 'pgsql', 'x', true, 0) is null where false; select from pgautofailover.create_formation('f', 'pgsql', 'x', true, 0); select pgautofailover.register_node('f', 'h', 1, 'x', candidate_priority => 0)
+XX000: update pgautofailover.node set goalstate = 'dropped' where nodeid = 2; select pgautofailover.perform_failover()
+XX000: update pgautofailover.node set goalstate = 'demoted' where nodeid = 1; select pgautofailover.perform_failover()
+XX000: update pgautofailover.node set candidatepriority = 0 where nodeid = 2; select pgautofailover.perform_failover()
+XX000: update pgautofailover.node set goalstate = 'maintenance' where nodeid = 2; select pgautofailover.perform_failover()
+XX000: update pgautofailover.node set goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.perform_failover()
+55000: update pgautofailover.node set goalstate = 'report_lsn' where nodeid = 2; select pgautofailover.perform_promotion('default', 'node_2')
+t: update pgautofailover.node set reportedstate = 'report_lsn', goalstate = 'report_lsn' where nodeid = 2; select pgautofailover.perform_promotion('default', 'node_2')
+55000: update pgautofailover.node set reportedstate = 'wait_standby' where nodeid = 2; select pgautofailover.start_maintenance(2)
+55000: update pgautofailover.node set goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.start_maintenance(1)
+55000: update pgautofailover.node set health = 0 where nodeid = 2; select pgautofailover.start_maintenance(1)
+t: update pgautofailover.formation set number_sync_standbys = 1; select pgautofailover.start_maintenance(2)
+t: update pgautofailover.node set reportedstate = 'maintenance', goalstate = 'maintenance' where nodeid = 2; select pgautofailover.stop_maintenance(2)
+f: select pgautofailover.stop_maintenance(99)
+22023: update pgautofailover.node set nodecluster = 'c' where nodeid = 2; select pgautofailover.set_node_candidate_priority('default', 'node_2', 1)
+55000: update pgautofailover.node set reportedstate = 'apply_settings', goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.set_node_candidate_priority('default', 'node_2', 1)
+55000: update pgautofailover.node set reportedstate = 'apply_settings', goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.set_node_replication_quorum('default', 'node_2', true)
+22023: update pgautofailover.formation set number_sync_standbys = 1; select pgautofailover.set_node_replication_quorum('default', 'node_2', false)
+42704: select pgautofailover.set_node_region('default', 'nope', 'x')
+XX000: update pgautofailover.node set goalstate = 'demoted' where nodeid = 1; select pgautofailover.set_formation_number_sync_standbys('default', 0)
+55000: update pgautofailover.node set goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.set_formation_number_sync_standbys('default', 0)
+XX000: update pgautofailover.node set goalstate = 'dropped', reportedstate = 'dropped'; select pgautofailover.get_primary()
+1: update pgautofailover.node set goalstate = 'demoted' where nodeid = 1; select primary_node_id from pgautofailover.get_primary()
+END
+verbosity=terse between=' <- '
+calls "set local role autoctl" "" <<'END'
+formation "nope" does not exist <- select pgautofailover.register_node('nope', 'h', 1, 'postgres')
+node h:1 of kind "worker" can not be registered in formation "default" of kind "pgsql" <- select pgautofailover.register_node('default', 'h', 1, 'postgres', node_kind => 'worker')
+node h:1 with dbname "other" can not be registered in formation "default" which expects dbname "postgres" <- select pgautofailover.register_node('default', 'h', 1, 'other')
+node h:1 can not be registered in group 1 in formation "default" of type pgsql <- select pgautofailover.register_node('default', 'h', 1, 'postgres', desired_group_id => 1)
+Formation "default" does not allow secondary nodes <- update pgautofailover.node set reportedstate = 'single', goalstate = 'single'; update pgautofailover.formation set opt_secondary = false; select pgautofailover.register_node('default', 'h', 1, 'postgres')
+node h:1 can not be registered in state single, it should be in state wait_standby <- select pgautofailover.register_node('default', 'h', 1, 'postgres', initial_group_role => 'single')
+couldn't find node with nodeid 99 <- select pgautofailover.node_active('default', 99, 0)
+node 1 does not belong to formation other <- select pgautofailover.node_active('other', 1, 0)
+group has no writable node right now <- select pgautofailover.get_primary('nope')
+node 99 is not registered <- select pgautofailover.get_other_nodes(99)
+no nodes found in group 0 of formation "nope" <- select pgautofailover.synchronous_standby_names('nope')
+couldn't find node with nodeid 99 <- select pgautofailover.remove_node(99)
+couldn't find node with hostname "h" and port 1 <- select pgautofailover.remove_node('h', 1)
+cannot fail over: group 0 in formation nope currently has 0 node registered <- select pgautofailover.perform_failover('nope')
+couldn't find the primary node in formation "default", group 0 <- update pgautofailover.node set goalstate = 'demoted' where nodeid = 1; select pgautofailover.perform_failover()
+cannot fail over: standby node 2 "node_2" (10.0.0.2:5433) has candidate priority set to zero <- update pgautofailover.node set candidatepriority = 0 where nodeid = 2; select pgautofailover.perform_failover()
+cannot fail over: standby node 2 "node_2" (10.0.0.2:5433) is in state "maintenance", which prevents the node for being a failover candidate <- update pgautofailover.node set goalstate = 'maintenance', reportedstate = 'maintenance' where nodeid = 2; select pgautofailover.perform_failover()
+cannot fail over: primary node is not in a stable state <- update pgautofailover.node set goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.perform_failover()
+node "nope" is not registered in formation "default" <- select pgautofailover.perform_promotion('default', 'nope')
+NOTICE:  cannot perform promotion: node a in formation default is already a primary. f <- select pgautofailover.perform_promotion('default', 'a')
+cannot perform promotion: node node_2 in formation default has reported state "catchingup" and assigned state "secondary" <- update pgautofailover.node set reportedstate = 'catchingup' where nodeid = 2; select pgautofailover.perform_promotion('default', 'node_2')
+cannot start maintenance: node 2 "node_2" (10.0.0.2:5433) has reported state "wait_standby" and assigned state "secondary" <- update pgautofailover.node set reportedstate = 'wait_standby' where nodeid = 2; select pgautofailover.start_maintenance(2)
+cannot start maintenance: current state for node 1 "a" (10.0.0.1:5432) is "primary" and its goal is "apply_settings" <- update pgautofailover.node set goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.start_maintenance(1)
+Starting maintenance on node 1 "a" (10.0.0.1:5432) in state "primary" is not currently possible <- update pgautofailover.node set health = 0 where nodeid = 2; select pgautofailover.start_maintenance(1)
+WARNING:  Starting maintenance on node 2 "node_2" (10.0.0.2:5433) will block writes on the primary t <- update pgautofailover.formation set number_sync_standbys = 1; select pgautofailover.start_maintenance(2)
+cannot stop maintenance when current state for node 2 "node_2" (10.0.0.2:5433) is not "maintenance" <- select pgautofailover.stop_maintenance(2)
+invalid value for candidate_priority "101" expected an integer value between 0 and 100 <- select pgautofailover.set_node_candidate_priority('default', 'a', 101)
+NOTICE:  setting candidate priority to zero, preventing automated failover t <- select pgautofailover.set_node_candidate_priority('default', 'node_2', 0)
+cannot set candidate priority when current state for primary node 1 "a" (10.0.0.1:5432) is "apply_settings" <- update pgautofailover.node set reportedstate = 'apply_settings', goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.set_node_candidate_priority('default', 'node_2', 1)
+can't set replication quorum to false <- update pgautofailover.formation set number_sync_standbys = 1; select pgautofailover.set_node_replication_quorum('default', 'node_2', false)
+invalid value for region: expected a non-empty string <- select pgautofailover.set_node_region('default', 'a', '')
+unknown formation "nope" <- select pgautofailover.set_formation_number_sync_standbys('nope', 1)
+invalid value for number_sync_standbys: "-1" <- select pgautofailover.set_formation_number_sync_standbys('default', -1)
+Couldn't find the primary node in formation "default", group 0 <- update pgautofailover.node set goalstate = 'demoted' where nodeid = 1; select pgautofailover.set_formation_number_sync_standbys('default', 0)
+cannot set number_sync_standbys when current goal state for primary node 1 "a" (10.0.0.1:5432) is "apply_settings" <- update pgautofailover.node set goalstate = 'apply_settings' where nodeid = 1; select pgautofailover.set_formation_number_sync_standbys('default', 0)
+timeline 99 has never been reported by any node in formation "default" group 0 <- select pgautofailover.accept_timeline('default', 0, 99)
+couldn't find formation "nope" <- select pgautofailover.drop_formation('nope')
+formation has nodes that are not in SINGLE state <- update pgautofailover.formation set opt_secondary = false
+END
+verbosity=sqlstate between=': '
 
 # ---- who may what ----
 
