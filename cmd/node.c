@@ -96,6 +96,12 @@ cmd_create_postgres(struct cmd_ctx *x)
 
 	if (prepare(x, &stage) == -1)
 		return -1;
+	/* it was dropped while it was away; a service does not undo that by itself */
+	if (stage == NODE_READY && !x->args.run && node_is_no_more(&x->config)) {
+		stage = NODE_NEW;
+		if (node_register(x, &x->config) == -1)
+			return -1;
+	}
 	if (x->args.run)
 		return node_serve(&x->config, NODE_RUN, &x->err);
 	if (config_no_monitor(&x->config) && stage != NODE_READY) {

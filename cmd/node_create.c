@@ -74,25 +74,19 @@ node_stage(const struct config *c, enum node_stage *stage, struct err *e)
 	return 0;
 }
 
-/*
- * The files are written before the registration is committed. A create that was killed in
- * between left files of a node that never was: it registers anew. When the monitor cannot
- * be asked the files are believed.
- */
-bool
-node_never_was(const struct config *c)
+/* When the monitor cannot be asked the files are believed. */
+static bool
+is_unknown(const struct config *c, const struct statefile *s)
 {
 	struct db_target t = { .uri = c->monitor };
-	struct statefile s;
 	struct db db = { 0 };
 	struct rows r = { 0 };
 	char id[24];
 	bool unknown = false;
 
-	if (config_no_monitor(c) || read_state(c, &s, NULL) == -1 ||
-	    s.keeper.current != FSM_INIT || db_open(&db, &t, NULL) == -1)
+	if (config_no_monitor(c) || db_open(&db, &t, NULL) == -1)
 		return false;
-	snprintf(id, sizeof id, "%lld", (long long)s.keeper.node_id);
+	snprintf(id, sizeof id, "%lld", (long long)s->keeper.node_id);
 	if (db_query(&db, NULL, &r,
 		"select from pgautofailover.node where nodeid = $1::bigint", id,
 		DB_END) == 0)
@@ -100,6 +94,27 @@ node_never_was(const struct config *c)
 	rows_drop(&r);
 	db_close(&db);
 	return unknown;
+}
+
+/*
+ * The files are written before the registration is committed. A create that was killed in
+ * between left files of a node that never was: it registers anew.
+ */
+bool
+node_never_was(const struct config *c)
+{
+	struct statefile s;
+
+	return read_state(c, &s, NULL) == 0 && s.keeper.current == FSM_INIT &&
+	       is_unknown(c, &s);
+}
+
+bool
+node_is_no_more(const struct config *c)
+{
+	struct statefile s;
+
+	return read_state(c, &s, NULL) == 0 && is_unknown(c, &s);
 }
 
 /* -- what is there -- */

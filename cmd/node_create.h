@@ -43,6 +43,9 @@ int node_stage(const struct config *, enum node_stage *, struct err *)
 /* Files of a node that the monitor has never seen: its registration was not completed. */
 bool node_never_was(const struct config *);
 
+/* Files of a node that the monitor knows no more, or never knew. */
+bool node_is_no_more(const struct config *);
+
 /*
  * Look at PGDATA, register with the monitor, write settings, state and init file; all of
  * it or nothing. What is running stays so.

@@ -218,6 +218,16 @@ say_warning(const struct store_outcome *o)
 		log_warn("%s", o->text);
 }
 
+/* What --allow-data-loss says holds for the request of this session. */
+static int
+permit_loss(struct cmd_ctx *x)
+{
+	return x->args.allow_data_loss
+		   ? db_run(&x->monitor, &x->err,
+			 "set pgautofailover.guard_data_loss to off", DB_END)
+		   : 0;
+}
+
 int
 cmd_perform_failover(struct cmd_ctx *x)
 {
@@ -234,13 +244,9 @@ cmd_perform_failover(struct cmd_ctx *x)
 	    begin_transitions(x, &w, &t))
 		return -1;
 	snprintf(group, sizeof group, "%d", w.group);
-	if (x->args.allow_data_loss &&
-	    db_run(&x->monitor, &x->err, "set pgautofailover.guard_data_loss to off",
-		DB_END))
-		return -1;
-	if (store_submit(&x->monitor, &x->err, &o,
-		"select pgautofailover.perform_failover($1, $2::int)", w.formation, group,
-		DB_END))
+	if (permit_loss(x) || store_submit(&x->monitor, &x->err, &o,
+				  "select pgautofailover.perform_failover($1, $2::int)",
+				  w.formation, group, DB_END))
 		return -1;
 	say_warning(&o);
 	/* the new primary first, then the old one is a standby again */
@@ -300,9 +306,9 @@ cmd_perform_promotion(struct cmd_ctx *x)
 	if (wait_option(x, &ms) || store_listen(&x->monitor, &x->err) ||
 	    begin_transitions(x, &w, &t))
 		return -1;
-	if (store_submit(&x->monitor, &x->err, &o,
-		"select pgautofailover.perform_promotion($1, $2)", w.formation, name,
-		DB_END))
+	if (permit_loss(x) || store_submit(&x->monitor, &x->err, &o,
+				  "select pgautofailover.perform_promotion($1, $2)",
+				  w.formation, name, DB_END))
 		return -1;
 	say_warning(&o);
 	if (o.id == 0) {

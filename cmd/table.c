@@ -151,7 +151,7 @@ const struct cmd cmd_table[] = {
 
 { "perform failover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
 { "perform switchover", cmd_perform_failover, CMD_MONITOR, "hand over to another node", REMOTE " group wait allow-data-loss json" },
-{ "perform promotion", cmd_perform_promotion, CMD_MONITOR, "hand over to this node", REMOTE " name wait json" },
+{ "perform promotion", cmd_perform_promotion, CMD_MONITOR, "hand over to this node", REMOTE " name wait allow-data-loss json" },
 
 { "accept timeline", cmd_accept_timeline, CMD_MONITOR, "settle on a timeline after a fork", REMOTE " group tli reason" },
 

@@ -585,7 +585,7 @@ const struct fsm_refusal fsm_refusal_list[] = {
 { FSM_REQ_PROMOTION, .sqlstate = "55000", .deny = G(OVERRIDE),
 	.x = { .reported = NOT(B(SECONDARY) | B(REPORT_LSN)) },
 	.text = "cannot perform promotion: node X is neither secondary nor report_lsn" },
-{ FSM_REQ_PROMOTION, .sqlstate = "55000",
+{ FSM_REQ_PROMOTION, .sqlstate = "55000", .deny = G(OVERRIDE),
 	.x = { .deny = N(STABLE) },
 	.text = "cannot perform promotion: node X is on its way to another state" },
 { FSM_REQ_FAILOVER, .need = G(RUNNING) | G(SWITCH) | G(PLANNED), .sqlstate = "XX000",

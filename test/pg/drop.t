@@ -67,6 +67,12 @@ fails "no node named" 1 drop --monitor "$(monitor_uri)"
 node_start 1
 ok "the dropped node's keeper ends" within 30 gone "$(pid_of node_1)"
 ok "only one takes writes" one_writer
+[ "$(postmaster_of 1)" = "$pid_nobody" ] ||
+	ok "its Postgres, a standby still, is stopped" pg_ctl -D "$root/n1" -m fast stop
+ok "created again it comes in" node_up 1
+ok "a pair again" wait_pair 2 1 90
+ok "the standby is dropped once more" drop --pgdata "$root/n1"
+ok "node 2 is single" wait_state 2 single 30
 
 ok "the application stops" writer_stop
 gaps

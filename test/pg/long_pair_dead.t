@@ -45,4 +45,24 @@ like "$("$autoctl" explain --monitor "$(monitor_uri)" 2>&1)" 'dropped by force' 
 ok "an operator vouches that node 2 is dead" timeout 60 "$autoctl" drop node --force \
 	--name node_2 --monitor "$(monitor_uri)"
 ok "node 1 takes writes" within 30 takes_write 1
+
+# the same, and the one that is to take over is named
+rm -rf "$root/n2" && ok "node 2 is made anew" node_up 2
+ok "a pair" wait_pair 1 2 60
+ok "the standby's host dies" kill_host 2
+ok "the primary goes on alone" wait_state 1 wait_primary 40
+ok "it writes what the standby never gets" sql 1 "create table lost_again (x int)"
+ok "the primary's host dies" kill_host 1
+restart_host 2
+ok "node 2 follows nobody" wait_goal 2 catchingup 30
+ok "node 1 is given up" within 60 eval \
+	'"$autoctl" explain --monitor "$(monitor_uri)" | grep "node_1 is down"'
+like "$(perform promotion --name node_2 --wait 5 2>&1)" 'node_2 in formation default has reported' \
+	"it is not promoted when asked to"
+like "$(perform promotion --name node_2 --allow-data-loss --wait 3 2>&1)" 'not done within|in time|wait' \
+	"unless a loss is accepted"
+ok "node 2 is promoted behind a closed door" wait_state 2 stop_replication 30
+ok "an operator vouches that node 1 is dead" timeout 60 "$autoctl" drop node --force \
+	--name node_1 --monitor "$(monitor_uri)"
+ok "node 2 takes writes" within 30 takes_write 2
 done_testing
