@@ -5,8 +5,10 @@
 
 cluster_init
 # a session to the second address does not come from where the server is
-monitor_options="--listen 127.0.0.1,127.0.0.2"
 far=127.0.0.2
+# an address of this machine that no rule lists
+unlisted=$(ip -o -4 addr show scope global 2>/dev/null | awk '{ sub(/\/.*/, "", $4); print $4; exit }')
+monitor_options="--listen 127.0.0.1,$far${unlisted:+,$unlisted}"
 
 # What the schema has, one line each, as test/pg/sql_api.list writes it.
 api() {
@@ -360,6 +362,13 @@ calls "insert into pgautofailover.setting values ('node_operations', 'off');
 t: select pgautofailover.start_maintenance(2)
 42501: select pgautofailover.start_maintenance(1)
 END
+
+# a host that is not listed gets no further than the door, whoever it says it is
+for role in autoctl_node autoctl pgautofailover_monitor "$superuser"; do
+	[ -n "$unlisted" ] || continue
+	like "$(psql -XAtqw -h "$unlisted" -p "$mport" -U "$role" -d pg_auto_failover \
+		-c 'select 1' 2>&1)" 'no pg_hba.conf entry' "$role from a host that is not listed"
+done
 
 # a keeper proves itself by the key that it showed first
 report="select goal from pgautofailover.keeper_report(2, 0, 0, 'secondary', 'standby', false, true, 1, '0/3000000', 0, 0, '0/0', 0, '0/0', 0, 0, 0, false, 'none', 0, 0, '', '', '', '', '[]')"
