@@ -17,6 +17,25 @@ out_init(struct out *o, const struct out_column *column, int ncolumns)
 	*o = (struct out){ .column = column, .ncolumns = ncolumns };
 }
 
+/* What nodes say of themselves must not steer the terminal. */
+static char *
+flat(char *text)
+{
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	return text;
+}
+
+void
+out_line(const char *text)
+{
+	char *copy = flat(xstrdup(text));
+
+	puts(copy);
+	free(copy);
+}
+
 void
 out_cell(struct out *o, const char *fmt, ...)
 {
@@ -30,7 +49,7 @@ out_cell(struct out *o, const char *fmt, ...)
 		o->cap = o->cap ? o->cap * 2 : 64;
 		o->cell = xrealloc(o->cell, o->cap * sizeof *o->cell);
 	}
-	o->cell[o->n++] = buf_take(&b);
+	o->cell[o->n++] = flat(buf_take(&b));
 }
 
 static int

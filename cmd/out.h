@@ -27,6 +27,8 @@ void out_cell(struct out *, const char *fmt, ...) __attribute__((format(printf, 
 void out_print(struct out *); /* to stdout, an empty line at the end; drops it */
 void out_drop(struct out *);
 
+void out_line(const char *); /* to stdout, what would steer a terminal as blanks */
+
 /* Rows as they come: the titles now, at the widths of the columns; then what is complete.
  */
 void out_begin(const struct out *);

@@ -134,7 +134,7 @@ state_notes(struct cmd_ctx *x, const char *group)
 		return -1;
 	for (int i = 0; i < r.count; i++) {
 		struct row row = row_at(&r, i);
-		puts(row_text(&row, "note"));
+		out_line(row_text(&row, "note"));
 	}
 	if (r.count)
 		putchar('\n');

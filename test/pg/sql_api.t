@@ -460,6 +460,17 @@ t
 t
 0" "quotes, newlines and percent signs are text"
 
+# nor does what a node says of itself steer the terminal of who looks
+monitor_sql "update pgautofailover.node set error = E'disk \\x1b[2Jfull\\nnode a is fine', region = E'\\x1b]0;x'
+	where nodeid = 2; select pgautofailover.add_event(2, E'seen \\x1b[1mby\\r')" >/dev/null
+for what in state events settings; do
+	shown=$("$autoctl" show "$what" --monitor "$(monitor_uri)" 2>&1)
+	is "$(printf %s "$shown" | tr -d '\n' | tr -dc '[:cntrl:]' | wc -c)" 0 "show $what: nothing but text"
+	[ "$what" != state ] || like "$shown" 'disk  ?\[2Jfull node a is fine' "what it says is shown, on a line"
+	[ "$what" != events ] || like "$shown" 'seen  ?\[1mby' "what it says is shown"
+done
+monitor_sql "update pgautofailover.node set error = '', region = 'default' where nodeid = 2" >/dev/null
+
 # ---- ids, old events ----
 
 is "$(psql_at "$mport" pg_auto_failover -v VERBOSITY=sqlstate <<-'END' 2>&1
