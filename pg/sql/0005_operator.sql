@@ -9,18 +9,26 @@ create function pgautofailover.node_operations() returns bool
 		(select bool_and(node_operations) from pgautofailover.monitor))
 $$;
 
--- Commands that run on a data node come as autoctl_node. They may ask for what concerns
--- their own group, if node_operations is on. The owner of the schema always may.
-create function pgautofailover.check_operator(formation_id text, group_id int) returns void
+-- May nodes ask for anything at all? The owner of the schema always may.
+create function pgautofailover.check_node_operations() returns void
 	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-	if pgautofailover.is_owner() then
-		return;
-	elsif not pgautofailover.node_operations() then
+	if not pgautofailover.is_owner() and not pgautofailover.node_operations() then
 		raise insufficient_privilege using
 			message = format('role "%s" may not do that here', session_user),
 			hint = 'The setting pgautofailover.node_operations is off.';
-	elsif not pgautofailover.speaks_for(formation_id, group_id) then
+	end if;
+end $$;
+
+-- Commands that run on a data node come as autoctl_node. They may ask for what concerns
+-- their own group, if node_operations is on.
+create function pgautofailover.check_operator(formation_id text, group_id int) returns void
+	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+	perform pgautofailover.check_node_operations();
+	if not pgautofailover.is_owner()
+		and not pgautofailover.speaks_for(formation_id, group_id)
+	then
 		raise insufficient_privilege using
 			message = format('role "%s" may not do that: this session does not belong to a node '
 				'of the group', session_user),
@@ -438,13 +446,14 @@ begin
 	return true;
 end $$;
 
+-- By whoever is about to register the first node of it.
 create function pgautofailover.create_formation(
 	inout formation_id text, inout kind text, inout dbname name, inout opt_secondary bool,
 	inout number_sync_standbys int)
 	returns record language plpgsql strict security definer
 	set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pgautofailover.check_formation_operator(formation_id);
+	perform pgautofailover.check_node_operations();
 	perform pgautofailover.check_name('formation name', formation_id);
 	insert into pgautofailover.formation
 	values (formation_id, kind, dbname, opt_secondary, number_sync_standbys);

@@ -293,8 +293,6 @@ verbosity=sqlstate between=': '
 
 # what a node asks for that has proven nothing, and what it may always do
 cat >"$root/operate" <<'END'
-select pgautofailover.create_formation('f', 'pgsql', 'db', true, 1)
-select pgautofailover.create_formation('f', 'pgsql', 'db', true)
 select pgautofailover.drop_formation('default')
 select pgautofailover.enable_secondary('default')
 select pgautofailover.disable_secondary('default')
@@ -337,6 +335,15 @@ calls "insert into pgautofailover.setting values ('node_operations', 'off');
 	update pgautofailover.node_key set digest = sha256('k'), address = '127.0.0.1';
 	set local role autoctl_node; set local pgautofailover.node = 'here'" "node_operations off: " \
 	<"$root/refused"
+
+calls "insert into pgautofailover.setting values ('node_operations', 'off'); set local role autoctl_node" \
+	"node_operations off: " <<'END'
+42501: select pgautofailover.create_formation('f', 'pgsql', 'db', true, 1)
+42501: select pgautofailover.create_formation('f', 'pgsql', 'db', true)
+END
+calls "set local role autoctl_node" "before there is a node: " <<'END'
+f|pgsql|db|t|1: select * from pgautofailover.create_formation('f', 'pgsql', 'db', true, 1)
+END
 
 may=": select pgautofailover.perform_failover()
 t: select pgautofailover.start_maintenance(2)
