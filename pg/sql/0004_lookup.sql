@@ -202,6 +202,16 @@ create function pgautofailover.formation_settings(
 	 where n.formationid = $1 order by v.setting, n.groupid, n.nodeid)
 $$;
 
+-- A part of a URI: every byte that may mean something there as %XX. (A host's ":" is none.)
+create function pgautofailover.uri_part(part text, plain text = '/') returns text
+	language sql immutable strict set search_path = pg_catalog, pg_temp as $$
+	select coalesce(string_agg(case when c.c ~ '[A-Za-z0-9_.~-]' and octet_length(c.c) = 1
+				or position(c.c in plain) > 0 then c.c
+			else regexp_replace(upper(encode(convert_to(c.c, 'UTF8'), 'hex')), '(..)',
+				'%\1', 'g') end, '' order by c.n), '')
+	  from unnest(string_to_array(part, null)) with ordinality c (c, n)
+$$;
+
 create function pgautofailover.formation_uri(
 	formation_id text = 'default', cluster_name text = 'default', sslmode text = 'prefer',
 	sslrootcert text = '', sslcrl text = '')
@@ -209,11 +219,12 @@ create function pgautofailover.formation_uri(
 	set search_path = pg_catalog, pg_temp as $$
 	select format('postgres://%s/%s?%ssslmode=%s%s%s',
 		string_agg(format(case when n.nodehost like '%:%' then '[%s]:%s' else '%s:%s' end,
-			n.nodehost, n.nodeport), ',' order by n.nodeid), f.dbname,
+			pgautofailover.uri_part(n.nodehost, ':'), n.nodeport), ',' order by n.nodeid),
+		pgautofailover.uri_part(f.dbname),
 		case cluster_name when 'default' then 'target_session_attrs=read-write&' else '' end,
-		sslmode,
-		case sslrootcert when '' then '' else '&sslrootcert=' || sslrootcert end,
-		case sslcrl when '' then '' else '&sslcrl=' || sslcrl end)
+		pgautofailover.uri_part(sslmode),
+		case sslrootcert when '' then '' else '&sslrootcert=' || pgautofailover.uri_part(sslrootcert) end,
+		case sslcrl when '' then '' else '&sslcrl=' || pgautofailover.uri_part(sslcrl) end)
 	  from pgautofailover.node n
 	  join pgautofailover.formation f on f.formationid = n.formationid
 	 where n.formationid = formation_id and n.groupid = 0 and n.nodecluster = cluster_name

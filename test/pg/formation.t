@@ -63,6 +63,23 @@ is "$out" "" "... without an answer"
 is "$(formations)" "blue pgsql app false 0, default pgsql postgres true 0" "... as it was asked for"
 refuses 6 'exists already' create formation --formation blue --kind pgsql --monitor "$uri"
 
+# a database whose name bites, everywhere it is written
+bites=$(printf 'a%sp"p %%s?sslmode=x&y\\z' "'")
+does create formation --formation red --kind pgsql --dbname "$bites" --monitor "$uri"
+ok "its node" node_up 3 --formation red --dbname "$bites"
+ok "... is alone" wait_state 3 single 60
+does show uri --formation red --monitor "$uri"
+is "$(psql -XAtqw "$out" -U "$superuser" -c 'select current_database()' 2>&1)" "$bites" \
+	"its URI leads there"
+is "$(sql 3 'select count(*) from pg_hba_file_rules where error is not null')" 0 \
+	"pg_hba.conf has no errors"
+ok "... and knows it" [ "$(psql -XAtqw "$out" -U "$superuser" -v name="$bites" 2>&1 <<-'END'
+	select count(*) > 0 from pg_hba_file_rules where :'name' = any (database)
+END
+)" = t ]
+does drop node --pgdata "$root/n3" --destroy
+does drop formation --formation red --monitor "$uri"
+
 # one node in each group, then more
 ok "its first node" node_up 1 --formation blue --dbname app
 ok "... is alone" wait_state 1 single 60

@@ -114,6 +114,7 @@ formation|||default|number_sync_standbys|0: select * from pgautofailover.formati
 4: select count(*) from pgautofailover.formation_settings('default') where context = 'node'
 postgres://10.0.0.1:5432,10.0.0.2:5433/postgres?target_session_attrs=read-write&sslmode=prefer: select pgautofailover.formation_uri()
 postgres://10.0.0.1:5432,10.0.0.2:5433/postgres?target_session_attrs=read-write&sslmode=require&sslrootcert=/ca&sslcrl=/crl: select pgautofailover.formation_uri('default', 'default', 'require', '/ca', '/crl')
+postgres://[fe80::1%25eth0]:5432,10.0.0.2:5433/a%27b%22c%3Fx%3Dy%26z%20%25s%C3%A9?target_session_attrs=read-write&sslmode=prefer&sslrootcert=/c%20a: update pgautofailover.node set nodehost = 'fe80::1%eth0' where nodeid = 1; update pgautofailover.formation set dbname = 'a''b"c?x=y&z %sé'; select pgautofailover.formation_uri(sslrootcert => '/c a')
 |: select pgautofailover.formation_uri('default', 'other'), pgautofailover.formation_uri('nope')
 3|0|init|50|f|c: select * from pgautofailover.register_node('default', 'h', 1, 'postgres', 'c', 0, -1, -1, 'init', 'standalone', 50, false, 'default', 'r')
 4|0|init|100|t|node_4: select * from pgautofailover.register_node('default', 'h', 1, 'postgres')
