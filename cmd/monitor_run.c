@@ -403,6 +403,27 @@ update_health(struct monitor *m, const struct store_group *s, struct err *e)
 	return 0;
 }
 
+/* Keepers refuse what comes under a lower epoch than they have seen. */
+static int
+raise_epoch(struct monitor *m, const struct store_group *s, struct err *e)
+{
+	int64_t seen = 0;
+	int rc;
+
+	for (int i = 0; i < s->g.n; i++)
+		if (s->node[i].seen_epoch > seen)
+			seen = s->node[i].seen_epoch;
+	if (seen <= m->epoch)
+		return 0;
+	rc = store_epoch_raise(&m->db, &m->epoch, seen, e);
+	if (rc == 1)
+		log_warn(
+		    "nodes have seen a later monitor than this one, whose tables are "
+		    "an older copy: its epoch is %" PRId64 " from now on",
+		    m->epoch);
+	return rc < 0 ? -1 : 0;
+}
+
 /* One look and what follows from it. 1: look again at once. */
 static int
 decide_once(struct monitor *m, struct place *p, struct err *e)
@@ -416,6 +437,8 @@ decide_once(struct monitor *m, struct place *p, struct err *e)
 
 	if (rc <= 0)
 		return rc;
+	if (raise_epoch(m, &s, e))
+		return -1;
 	see_group(m, p, &s);
 	monitor_decide(&s.g, &plan);
 	p->decide_at = mono_after(clock_mono(),

@@ -51,6 +51,7 @@ enum node_ask {
 	ASK_METADATA,
 	ASK_PARK,   /* maintenance, because we stop */
 	ASK_UNPARK, /* ... and its end, because we are back */
+	ASK_RETURN, /* to be known again: its tables are older than this node */
 	ASK_COUNT
 };
 

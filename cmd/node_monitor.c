@@ -18,7 +18,8 @@
 #define STATEMENT_MS 3000
 #define RETRY_MOST_MS 2000
 #define PARKED_MS 30000
-#define NAME_MS 3000 /* a name service that takes longer is worth a line */
+#define RETURN_PRIORITY 50 /* when the monitor has not said another one */
+#define NAME_MS 3000       /* a name service that takes longer is worth a line */
 
 /* -- what sessions have in common -- */
 
@@ -207,6 +208,10 @@ got_answer(struct node *n)
 	case ASK_HISTORY:
 		n->history_tli = n->seen.tli;
 		break;
+	case ASK_RETURN:
+		log_info("the monitor knows this node again");
+		n->mon.retry_at = n->report_at = n->loop.now;
+		break;
 	case ASK_NONE:
 	case ASK_SYSID:
 	case ASK_VERSION:
@@ -241,8 +246,12 @@ got_refusal(struct node *n, struct err *e)
 		return;
 	}
 	log_once_err(&n->mon.trouble, LOG_LEVEL_WARN, e);
+	/* P0002: its tables are an older copy, in which there was no such node yet */
+	if (asked == ASK_REPORT && strcmp(e->sqlstate, "P0002") == 0)
+		n->asks |= 1U << ASK_RETURN;
 	/* 42704: there is no such node: it was removed while we were away */
-	if (asked == ASK_REPORT && strcmp(e->sqlstate, "42704") == 0) {
+	if ((asked == ASK_REPORT || asked == ASK_RETURN) &&
+	    strcmp(e->sqlstate, "42704") == 0) {
 		log_error("this node is not known to the monitor any more");
 		log_hint("run autoctl drop node on this host to clean up, or create "
 			 "postgres to register again");
@@ -349,6 +358,29 @@ send_metadata(struct node *n, const char *id, struct err *e)
 }
 
 static int
+send_return(struct node *n, struct err *e)
+{
+	char id[24], group[16], port[16], sysid[24], seen[24], priority[16];
+	const struct keeper *k = n->k;
+	const struct config *c = &n->cfg;
+
+	snprintf(id, sizeof id, "%lld", (long long)k->node_id);
+	snprintf(group, sizeof group, "%d", k->group_id);
+	snprintf(port, sizeof port, "%d", c->proxyport > 0 ? c->proxyport : c->port);
+	snprintf(sysid, sizeof sysid, "%lld", (long long)k->system_identifier);
+	snprintf(seen, sizeof seen, "%lld", (long long)k->goal_seq);
+	snprintf(priority, sizeof priority, "%d",
+	    n->has_reply ? n->reply.priority : RETURN_PRIORITY);
+	return watch_send(&n->mon.w,
+	    "select pgautofailover.keeper_return($1, $2::int, $3::bigint, $4, $5, "
+	    "$6::int, $7::bigint, $8, $9::bigint, $10::int, $11::bool)",
+	    db_args(11, (const char *const[]){ c->formation, group, id, c->name,
+			    c->hostname, port, sysid, fsm_state_name(k->current), seen,
+			    priority, n->has_reply && !n->reply.quorum ? "f" : "t" }),
+	    STATEMENT_MS, e);
+}
+
+static int
 send_ask(struct node *n, struct err *e)
 {
 	char text[32];
@@ -368,6 +400,8 @@ send_ask(struct node *n, struct err *e)
 		return send_history(n, text, e);
 	case ASK_METADATA:
 		return send_metadata(n, text, e);
+	case ASK_RETURN:
+		return send_return(n, e);
 	case ASK_SYSID:
 		snprintf(text, sizeof text, "%lld", (long long)n->k->system_identifier);
 		return send_with_id(n,
@@ -400,6 +434,8 @@ next_ask(struct node *n)
 {
 	if (n->asks & (1U << ASK_LISTEN))
 		return ASK_LISTEN;
+	if (n->asks & (1U << ASK_RETURN))
+		return mono_reached(n->loop.now, n->mon.retry_at) ? ASK_RETURN : ASK_NONE;
 	if (n->step.suspended ? node_step_due(n)
 			      : n->told == FSM_UNKNOWN || node_report_due(n))
 		return mono_reached(n->loop.now, n->mon.retry_at) ? ASK_REPORT : ASK_NONE;
@@ -482,8 +518,10 @@ begin_connect(struct node *n)
 		snprintf(
 		    name, sizeof name, "autoctl keeper %lld", (long long)n->k->node_id);
 		n->asks |= 1U << ASK_LISTEN;
+		n->asks &= ~(1U << ASK_RETURN);
 		n->asked = ASK_NONE;
 		n->told = FSM_UNKNOWN;
+		n->history_tli = 0; /* its tables may be others than they were */
 		t.uri = buf_peek(&uri);
 		if (watch_open(&n->mon.w, &t, &e) == -1)
 			lost(n, &e);

@@ -61,6 +61,7 @@ fill_stored(const struct keeper *k, struct report *r)
 	r->node_id = k->node_id;
 	r->epoch = k->epoch;
 	r->seen_seq = k->goal_seq;
+	r->seen_term = k->term;
 	r->state = k->current;
 	r->promise_term = k->promise_term;
 	r->promise_tli = k->promise_tli;
@@ -117,9 +118,9 @@ static bool
 says_more(const struct report *a, const struct report *b)
 {
 	if (a->state != b->state || a->pg != b->pg || a->pg_retrying != b->pg_retrying ||
-	    a->seen_seq != b->seen_seq || a->tli != b->tli || a->heard != b->heard ||
-	    a->streaming != b->streaming || a->upstream_id != b->upstream_id ||
-	    a->has_data != b->has_data)
+	    a->seen_seq != b->seen_seq || a->seen_term != b->seen_term ||
+	    a->tli != b->tli || a->heard != b->heard || a->streaming != b->streaming ||
+	    a->upstream_id != b->upstream_id || a->has_data != b->has_data)
 		return true;
 	if (a->promise_term != b->promise_term || a->promise_lsn != b->promise_lsn ||
 	    a->stopped_term != b->stopped_term || a->final_lsn != b->final_lsn ||

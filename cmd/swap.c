@@ -161,6 +161,29 @@ cmd_disable_monitor(struct cmd_ctx *x)
 
 /* -- enable -- */
 
+/* A standby that came first would be taken for the group's only node, and be promoted. */
+static int
+check_writer(struct cmd_ctx *x, const char *group)
+{
+	struct rows r = { 0 };
+	int found;
+
+	if (db_query(&x->monitor, &x->err, &r,
+		"select from pgautofailover.node n join pgautofailover.state s on s.name "
+		"in (n.goalstate, n.reportedstate) where s.writable and n.formationid = "
+		"$1 and n.groupid = $2::int",
+		x->config.formation, group, DB_END) == -1)
+		return -1;
+	found = r.count;
+	rows_drop(&r);
+	if (found)
+		return 0;
+	err_set(&x->err, ERR_STATE,
+	    "this node is a standby, and the monitor does not know its primary yet");
+	return err_hint(
+	    &x->err, "run \"%s enable monitor\" on the primary first", x->program);
+}
+
 /* The same number, so that slots and names of standbys stay; what it is, by its role. */
 static int
 register_again(struct cmd_ctx *x, const struct keeper *k, bool recovery, bool *known)
@@ -184,6 +207,8 @@ register_again(struct cmd_ctx *x, const struct keeper *k, bool recovery, bool *k
 	rows_drop(&r);
 	if (*known)
 		return 0;
+	if (recovery && check_writer(x, group) == -1)
+		return -1;
 	rc = db_run(&x->monitor, &x->err,
 	    "select pgautofailover.register_node($1, $2, $3::int, $4, $5, $6::bigint, "
 	    "$7::bigint, $8::int, $9, $10, 50, true)",

@@ -654,6 +654,79 @@ of_operation(const struct fsm_group *g, struct facts *f)
 		   GROUP_STUCK);
 }
 
+/* ---- an older copy of the tables ---- */
+
+#define ARRIVE_MS 3000 /* a keeper is back within this */
+
+static bool
+is_ahead(const struct fsm_group *g, const struct fsm_node *n)
+{
+	int64_t gen = g->nconfigs ? g->config[g->nconfigs - 1].gen : 0;
+
+	return n->seen_term > g->term || n->seen_seq > n->goal_seq ||
+	       n->applied_gen > gen || n->lease_gen > g->lease_gen;
+}
+
+static bool
+writes(const struct fsm_node *n)
+{
+	return !n->dead && facts_fresh(n) && in(n->reported, RW) && n->pg == FSM_PG_RW;
+}
+
+/* Who writes, if that is one, and nobody knows of a later term. -1: not known. */
+static int
+find_writing(const struct fsm_group *g)
+{
+	int found = -1;
+
+	for (int i = 0; i < g->n; i++) {
+		const struct fsm_node *n = &g->node[i];
+
+		if (!writes(n))
+			continue;
+		if (found < 0 || n->seen_term > g->node[found].seen_term)
+			found = i;
+		else if (n->seen_term == g->node[found].seen_term)
+			return -1;
+	}
+	for (int i = 0; found >= 0 && i < g->n; i++)
+		if (!g->node[i].dead && g->node[i].seen_term > g->node[found].seen_term)
+			return -1;
+	return found;
+}
+
+static bool
+is_surveyed(const struct fsm_group *g, int64_t *wake)
+{
+	bool all = true;
+
+	for (int i = 0; i < g->n; i++)
+		all &= !facts_member(&g->node[i]) || facts_fresh(&g->node[i]);
+	return (all || facts_due(wake, g->watch_age_ms, ARRIVE_MS)) &&
+	       (g->strangers == 0 ||
+		   facts_due(wake, g->watch_age_ms, g->settings.unhealthy_timeout_ms));
+}
+
+static fsm_facts
+of_learning(const struct fsm_group *g, struct facts *f)
+{
+	int writing = g->learning ? find_writing(g) : -1;
+	bool behind = false;
+
+	for (int i = 0; i < g->n; i++) {
+		const struct fsm_node *n = &g->node[i];
+		bool stray = g->learning && !n->dead && facts_fresh(n) &&
+			     n->reported != n->goal && n->seen_seq < n->goal_seq &&
+			     n->goal != FSM_DROPPED;
+
+		behind |= !n->dead && is_ahead(g, n);
+		f->node[i] |=
+		    if_true(stray, FACT_STRAY) | if_true(i == writing, FACT_WRITES);
+	}
+	return if_true(behind, GROUP_BEHIND) | if_true(g->learning, GROUP_LEARNING) |
+	       if_true(g->learning && is_surveyed(g, &f->wake_ms), GROUP_SURVEYED);
+}
+
 static fsm_facts
 of_request(const struct fsm_group *g)
 {
@@ -667,7 +740,8 @@ of_request(const struct fsm_group *g)
 	       if_true(r->kind == FSM_REQ_MAINTENANCE_ON, GROUP_REQ_ON) |
 	       if_true(r->kind == FSM_REQ_MAINTENANCE_OFF, GROUP_REQ_OFF) |
 	       if_true(r->kind == FSM_REQ_REMOVE, GROUP_REQ_REMOVE) |
-	       if_true(r->kind == FSM_REQ_REMOVE && r->force, GROUP_REQ_FORCE);
+	       if_true(r->kind == FSM_REQ_REMOVE && r->force, GROUP_REQ_FORCE) |
+	       if_true(r->allow_loss, GROUP_REQ_LOSS);
 }
 
 static fsm_facts
@@ -681,7 +755,10 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 			(r->kind == FSM_REQ_FAILOVER || r->kind == FSM_REQ_PROMOTION) &&
 			!is_running(&g->op, g->writer) && c->elector &&
 			(f->node[f->writer] & BIT(FACT_DOWN));
-	bool revocable = sync || !w || (finite && w->lease_gen == g->lease_gen);
+	/* what nobody has confirmed yet may be anything */
+	bool known = !g->nconfigs || g->config[0].k != FSM_K_UNKNOWN;
+	bool revocable =
+	    known && (sync || !w || (finite && w->lease_gen == g->lease_gen));
 
 	if (w)
 		f->desired = desired(g, f, c);
@@ -702,7 +779,7 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	       if_true(c->elector, GROUP_ELECTOR) |
 	       if_true(c->alternative, GROUP_ALTERNATIVE) |
 	       if_true(revocable, GROUP_REVOCABLE) |
-	       if_true(revocable || facts_fresh(w), GROUP_REPLACEABLE) |
+	       if_true(revocable || (known && facts_fresh(w)), GROUP_REPLACEABLE) |
 	       if_true(f->members > 2 || c->insufficient, GROUP_NEEDS_VOTE) |
 	       if_true(c->data, GROUP_HEIR) |
 	       if_true(c->data || (w && facts_member(w)), GROUP_OTHER_DATA) |
@@ -746,7 +823,8 @@ facts_read(const struct fsm_group *g, struct facts *f)
 		if (facts_member(n) && i != f->writer)
 			count_one(g, n, f->node[i], &c);
 	}
-	f->group = of_counts(g, f, &c) | of_operation(g, f) | of_request(g);
+	f->group =
+	    of_counts(g, f, &c) | of_operation(g, f) | of_request(g) | of_learning(g, f);
 	for (int i = 0; i < g->n; i++) {
 		const struct fsm_node *n = &g->node[i];
 		bool last = n->quorum && n->reported == FSM_SECONDARY && g->nss == 0 &&

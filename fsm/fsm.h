@@ -97,6 +97,7 @@ struct fsm_node {
 	enum fsm_state goal;
 	int64_t goal_seq;     /* + 1 with every assignment */
 	int64_t seen_seq;     /* the last goal_seq its keeper said it has seen */
+	int64_t seen_term;    /* ... and the last term */
 	int64_t goal_age_ms;  /* since the goal was assigned */
 	int64_t state_age_ms; /* since reported changed */
 
@@ -133,10 +134,12 @@ struct fsm_node {
 	bool dead;               /* in a plan: delete the row */
 };
 
+#define FSM_K_UNKNOWN (-1)
+
 /* One value of synchronous_standby_names that was granted to the writer. */
 struct fsm_config {
 	int64_t gen;
-	int k; /* 0: '' */
+	int k; /* 0: ''; FSM_K_UNKNOWN: whatever was in force before it was learned */
 	int n;
 	int64_t member[FSM_NODES_MAX]; /* node ids, by priority descending, then id */
 };
@@ -207,8 +210,11 @@ struct fsm_group {
 	int64_t writer; /* who may write, 0 nobody */
 	int64_t term;   /* + 1 whenever somebody else is to write */
 	struct fsm_op op;
-	bool dirty;   /* settings changed, the writer was not told yet */
-	int nconfigs; /* configurations possibly in force, by gen; the last is wanted */
+	bool dirty;    /* settings changed, the writer was not told yet */
+	bool learning; /* the tables are older than what nodes have seen: nothing is
+			  decided until it is known who writes */
+	int strangers; /* who writers wait for in their commits, and is not known here */
+	int nconfigs;  /* configurations possibly in force, by gen; the last is wanted */
 	struct fsm_config config[FSM_CONFIGS_MAX];
 	int lease_gen; /* odd: the writer's lease is finite */
 	int64_t

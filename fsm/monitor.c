@@ -482,6 +482,75 @@ do_operation(struct work *w, const struct fsm_rule *r, const struct cast *a)
 		g->term++;
 }
 
+static int64_t
+larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * The tables are older than the nodes. Everything that counts goes on from above what any
+ * node has seen, so that nothing said or promised before is taken for an answer, and
+ * what may be in force at the writer is not known until it has confirmed something new.
+ */
+static void
+relearn(struct fsm_group *g)
+{
+	int64_t gen = g->nconfigs ? g->config[g->nconfigs - 1].gen : 0;
+
+	for (int i = 0; i < g->n; i++) {
+		struct fsm_node *n = &g->node[i];
+
+		g->term = larger(g->term,
+		    larger(n->seen_term, larger(n->promise_term, n->stopped_term)));
+		g->lease_gen = (int)larger(g->lease_gen, n->lease_gen);
+		gen = larger(gen, n->applied_gen);
+		n->goal_seq = larger(n->goal_seq, n->seen_seq) + 1;
+		n->goal_age_ms = 0;
+		n->lost = false;
+	}
+	g->term++;
+	set_lease(g, false);
+	g->config[0] = (struct fsm_config){ .gen = gen, .k = FSM_K_UNKNOWN };
+	g->nconfigs = 1;
+	g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
+	g->writer = 0;
+	g->dirty = false;
+	g->learning = true;
+}
+
+/* It goes on as it is; what it is to wait for in its commits is granted anew. Without
+ * names, nobody who lacks what it has now was confirmed to have it. */
+static void
+learned(struct fsm_group *g, const struct fsm_node *x)
+{
+	g->learning = false;
+	if (!x)
+		return;
+	g->writer = x->id;
+	note_timeline(g, x);
+	begin_timeline(g, x->tli);
+	g->floor_lsn =
+	    in(x->reported, FSM_BIT(SINGLE) | FSM_BIT(WAIT_PRIMARY)) ? x->lsn : 0;
+	g->dirty = true;
+}
+
+static void
+do_learning(struct work *w, const struct fsm_rule *r, const struct cast *a)
+{
+	struct fsm_node *x = a->x < 0 ? NULL : &w->g->node[a->x];
+
+	if (r->effects & DO_RELEARN)
+		relearn(w->g);
+	if (r->effects & DO_LEARNED)
+		learned(w->g, x);
+	if (r->effects & DO_ADOPT) {
+		x->goal = x->reported;
+		x->goal_seq++;
+		x->goal_age_ms = 0;
+	}
+}
+
 static void
 do_settings(struct work *w, const struct fsm_rule *r, const struct cast *a)
 {
@@ -610,6 +679,8 @@ find_cast(const struct work *w, const struct fsm_rule *r, struct cast *a)
 	bool group = (r->flags & RULE_GROUP) || is_empty(&r->x);
 
 	*a = (struct cast){ group ? w->f.writer : 0, w->f.writer, w->f.candidate };
+	if (w->g->learning && !(r->flags & RULE_LEARN))
+		return false;
 	if (!has(w->f.group, r->need, r->deny) ||
 	    (r->guard && !facts_guard((enum fsm_guard)(r->guard - 1))))
 		return false;
@@ -675,6 +746,7 @@ fire(struct work *w, const struct fsm_rule *r, const struct cast *a)
 	enum fsm_state c = goal_of(w, r->to.c);
 	bool told = false;
 
+	do_learning(w, r, a);
 	do_operation(w, r, a);
 	if (r->effects &
 	    (DO_CROWN | DO_FOUND)) /* the grants below are those of the new writer */

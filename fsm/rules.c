@@ -37,7 +37,11 @@ const struct fsm_rule fsm_rule_list[] = {
 
 /* ---- what operators ask for ---- */
 
-{ 101, RULE_PREEMPT | RULE_OPERATOR,
+{ 100, RULE_PREEMPT | RULE_GROUP | RULE_LEARN,
+	.need = G(LEARNING) | G(REQ_SWITCH) | G(REQ_LOSS) | G(OTHER_DATA),
+	.effects = DO_LEARNED | DO_OPEN_ELECT | DO_ANSWER,
+	.why = "a primary is elected among the nodes that are known, whatever is lost" },
+{ 101, RULE_PREEMPT | RULE_OPERATOR | RULE_LEARN,
 	.need = G(REQ_REMOVE) | G(REQ_FORCE),
 	.x = { .need = N(TARGET) },
 	.effects = DO_DELETE | DO_REPAIR | DO_DIRTY | DO_DROP_CANDIDATE | DO_ANSWER,
@@ -135,6 +139,23 @@ const struct fsm_rule fsm_rule_list[] = {
 	.to = { .x = FSM_REPORT_LSN },
 	.effects = DO_ANSWER,
 	.why = "maintenance of X ends, it takes part in the election" },
+
+/* ---- the tables are of yesterday ---- */
+
+{ 141, RULE_PREEMPT | RULE_GROUP | RULE_LEARN,
+	.need = G(BEHIND),
+	.effects = DO_RELEARN,
+	.why = "nodes know of later decisions than this monitor (an older backup?): it learns from them" },
+{ 143, RULE_PREEMPT | RULE_OPERATOR | RULE_LEARN,
+	.need = G(LEARNING),
+	.x = { .need = N(STRAY) },
+	.effects = DO_ADOPT,
+	.why = "X is where it is" },
+{ 145, RULE_PREEMPT | RULE_LEARN,
+	.need = G(LEARNING) | G(SURVEYED),
+	.x = { .reported = RW, .need = N(WRITES) },
+	.effects = DO_LEARNED,
+	.why = "X writes, so it is the primary" },
 
 /* ---- a node for itself ---- */
 
@@ -527,6 +548,9 @@ const struct fsm_rule fsm_rule_list[] = {
 
 /* ---- why nothing happens ---- */
 
+{ 500, RULE_SAY | RULE_GROUP | RULE_LEARN,
+	.need = G(LEARNING),
+	.why = "this monitor knows less than its nodes, and waits for the one that writes, and for all that confirm its commits" },
 { 501, RULE_SAY,
 	.need = G(RUNNING) | G(ELECT) | G(DRAINED), .deny = G(CANDIDATE) | G(WON_EQUAL) | G(WON_BEHIND),
 	.why = "the election waits: E" },
@@ -574,6 +598,13 @@ const size_t fsm_rule_count = sizeof fsm_rule_list / sizeof *fsm_rule_list - 1;
 
 /* clang-format off */
 const struct fsm_refusal fsm_refusal_list[] = {
+
+#define LEARNS "not now: the monitor knows less than its nodes, and learns who writes"
+{ FSM_REQ_FAILOVER, .need = G(LEARNING), .deny = G(REQ_LOSS), .sqlstate = "55000", .text = LEARNS },
+{ FSM_REQ_PROMOTION, .need = G(LEARNING), .deny = G(REQ_LOSS), .sqlstate = "55000", .text = LEARNS },
+{ FSM_REQ_MAINTENANCE_ON, .need = G(LEARNING), .sqlstate = "55000", .text = LEARNS },
+{ FSM_REQ_MAINTENANCE_OFF, .need = G(LEARNING), .sqlstate = "55000", .text = LEARNS },
+#undef LEARNS
 
 { FSM_REQ_FAILOVER, .need = G(ALONE), .deny = G(RUNNING), .sqlstate = "XX000",
 	.text = "cannot fail over: the group has one node registered" },

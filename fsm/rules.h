@@ -50,6 +50,10 @@ enum fsm_effects {
 	DO_GRANT = 1 << 24,      /* what the writer is to have in force has changed */
 	DO_EXCLUDE = 1 << 26,    /* X is the last choice from now on */
 	DO_DROP_CANDIDATE = 1 << 25, /* if X is the candidate there is none any more */
+	DO_RELEARN =
+	    1 << 27,        /* a term above all that was seen; who writes is not known */
+	DO_ADOPT = 1 << 28, /* where X is, is where it is to be */
+	DO_LEARNED = 1 << 29, /* X is the writer, if there is an X; no longer learning */
 };
 
 enum fsm_rule_flags {
@@ -58,6 +62,7 @@ enum fsm_rule_flags {
 	RULE_PREEMPT = 1 << 1,  /* may replace a goal that its keeper has not seen yet */
 	RULE_OPERATOR = 1 << 2, /* may touch a node that stands aside */
 	RULE_SAY = 1 << 3,      /* changes nothing; told once while it holds */
+	RULE_LEARN = 1 << 4,    /* holds while the group is learned, too */
 };
 
 /*

@@ -15,11 +15,12 @@
 
 #include "ini/ban.h"
 
-#define PARAMS 26
+#define PARAMS 27
 
 const char report_sql[] =
     "select * from pgautofailover.keeper_report($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-    " $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)";
+    " $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,"
+    " $27)";
 
 const char report_peers_sql[] =
     "select id, name, host, port, lsn, goal from pgautofailover.keeper_peers($1)";
@@ -134,6 +135,7 @@ report_format(const struct report *r, struct report_params *p, struct err *e)
 	add(p, &n, "%.95s", r->progress);
 	add(p, &n, "%.255s", r->error);
 	add_peers(p, &n, r);
+	add_i64(p, &n, r->seen_term);
 	assert(p->n == PARAMS);
 	return 0;
 }

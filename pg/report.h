@@ -22,6 +22,7 @@ struct report {
 	int64_t node_id;
 	int64_t epoch; /* the highest monitor epoch seen */
 	int64_t seen_seq;
+	int64_t seen_term;
 	enum fsm_state state;
 	enum fsm_pg pg;
 	bool pg_retrying;

@@ -133,6 +133,25 @@ store_epoch_renew(struct db *d, int64_t epoch, struct err *e)
 }
 
 int
+store_epoch_raise(struct db *d, int64_t *epoch, int64_t seen, struct err *e)
+{
+	struct params p = { 0 };
+	int64_t raised;
+
+	add_i64(&p, *epoch);
+	add_i64(&p, seen);
+	if (one(d,
+		"update pgautofailover.monitor set epoch = $2::bigint + 1 where epoch = "
+		"$1"
+		" returning epoch as v",
+		&p, &raised, e))
+		return -1;
+	if (raised)
+		*epoch = raised;
+	return raised > 0;
+}
+
+int
 store_epoch_leave(struct db *d, int64_t epoch, struct err *e)
 {
 	return touch_epoch(d, epoch, "-infinity", e);
@@ -253,6 +272,11 @@ store_groups(struct db *d, struct rows *r, struct err *e)
 	" (select accepted_tli from pgautofailover.accepted_timeline a where a.formationid =" \
 	"   g.formationid and a.groupid = g.groupid and resolved_at is null" \
 	"  order by decided_at desc limit 1) as accepted_tli," \
+	" case when g.learning then (select count(*) from pgautofailover.node w" \
+	"  cross join jsonb_array_elements(w.peers) p where w.formationid = g.formationid" \
+	"   and w.groupid = g.groupid and p ->> 'sync' in ('sync', 'quorum') and not exists" \
+	"   (select from pgautofailover.node k where k.nodeid = (p ->> 'id')::bigint))" \
+	"  else 0 end as strangers," \
 	" q.requestid, q.kind as request, q.nodeid as request_node, q.allow_loss, q.force" \
 	" from pgautofailover.nodegroup g join pgautofailover.formation f using (formationid)" \
 	" left join lateral (select * from pgautofailover.request q where q.outcome is null" \
@@ -378,6 +402,8 @@ parse_group(struct store_group *s, const struct row *r)
 	g->writer_tli = row_int(r, "writer_tli");
 	g->floor_lsn = row_lsn(r, "floor_lsn");
 	g->dirty = row_bool(r, "dirty");
+	g->learning = row_bool(r, "learning");
+	g->strangers = row_int(r, "strangers");
 	g->lease_gen = row_int(r, "lease_gen");
 	g->said = row_int(r, "said");
 	g->accepted_tli = row_int(r, "accepted_tli");
@@ -444,6 +470,7 @@ parse_node(struct fsm_node *n, struct store_node *x, const struct row *r)
 	n->goal = parse_state(row_text(r, "goalstate"));
 	n->goal_seq = row_i64(r, "goal_seq");
 	n->seen_seq = row_i64(r, "seen_seq");
+	n->seen_term = row_i64(r, "seen_term");
 	n->goal_age_ms = row_i64(r, "goal_age");
 	n->state_age_ms = row_i64(r, "state_age");
 	n->lost = row_bool(r, "lost");
@@ -454,6 +481,7 @@ parse_node(struct fsm_node *n, struct store_node *x, const struct row *r)
 	x->report_seq = row_i64(r, "report_seq");
 	x->report_age_ms = row_i64(r, "report_age");
 	x->session = row_bool(r, "session");
+	x->seen_epoch = row_i64(r, "seen_epoch");
 	n->session = x->session;
 }
 
@@ -594,8 +622,8 @@ same_head(const struct store_group *s, const struct fsm_group *b)
 
 	return a->writer == b->writer && a->term == b->term &&
 	       a->writer_tli == b->writer_tli && a->floor_lsn == b->floor_lsn &&
-	       a->dirty == b->dirty && a->lease_gen == b->lease_gen &&
-	       a->said == b->said && a->nss == b->nss &&
+	       a->dirty == b->dirty && a->learning == b->learning &&
+	       a->lease_gen == b->lease_gen && a->said == b->said && a->nss == b->nss &&
 	       a->accepted_tli == b->accepted_tli &&
 	       s->lease_ms == b->settings.lease_ms && same_op(&a->op, &b->op);
 }
@@ -637,7 +665,8 @@ store_differs(const struct store_group *before, const struct fsm_plan *plan)
 	" op_phase_at = clock_timestamp() - $25::bigint * interval '1 ms'," \
 	" failovers = case when $26 then (select array_agg(t) from unnest(failovers || now()) t" \
 	"  where t > now() - interval '5 min') else failovers end," \
-	" floor_lsn = $27" \
+	" floor_lsn = $27, learning = $28, learned_at = case when $28 then now() else" \
+	" learned_at end" \
 	" where formationid = $1 and groupid = $2"
 /* clang-format on */
 
@@ -684,6 +713,7 @@ write_head(struct db *d, const struct store_group *before, const struct fsm_plan
 	add_op(&p, &g->op);
 	add_bool(&p, plan->failover);
 	add_lsn(&p, g->floor_lsn);
+	add_bool(&p, g->learning);
 	return run(d, NULL, HEAD_SQL, &p, e);
 }
 

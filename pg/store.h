@@ -45,6 +45,7 @@ struct store_node {
 	int64_t report_seq;    /* counts its reports */
 	int64_t report_age_ms; /* by the clock of the database, for the first look */
 	bool session;          /* the keeper's session on this database is still there */
+	int64_t seen_epoch;    /* the highest its keeper has seen */
 };
 
 /* A group as the tables have it. Ages of reports and probes, watch_age_ms and
@@ -64,6 +65,10 @@ int store_epoch_take(struct db *, const char *holder, int64_t stale_ms, int64_t 
     struct err *) __attribute__((warn_unused_result));
 /* 1: still ours, 0: somebody took it. */
 int store_epoch_renew(struct db *, int64_t epoch, struct err *)
+    __attribute__((warn_unused_result));
+/* A keeper has seen a higher one, so the tables are an older copy: above that. 1, 0 as
+ * above. */
+int store_epoch_raise(struct db *, int64_t *epoch, int64_t seen, struct err *)
     __attribute__((warn_unused_result));
 /* Leave it for another one to take at once. */
 int store_epoch_leave(struct db *, int64_t epoch, struct err *)

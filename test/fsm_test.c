@@ -828,6 +828,117 @@ test_elect_more(void)
 
 /* ---- sequences ---- */
 
+static bool
+in_goal(int64_t id, enum fsm_state s)
+{
+	return node(id)->goal == s;
+}
+
+/* The tables of then, and what the nodes of now say. */
+static void
+restore(const struct fsm_group *then)
+{
+	static struct fsm_group now;
+
+	now = g;
+	g = *then;
+	g.watch_age_ms = 0;
+	for (int i = 0; i < g.n; i++) {
+		const struct fsm_node *n = fsm_node_peek(&now, g.node[i].id);
+		struct fsm_node *to = &g.node[i];
+
+		to->report_age_ms = 60000;
+		to->session = false;
+		if (!n || gone[i])
+			continue;
+		*to = *n;
+		to->goal = then->node[i].goal;
+		to->goal_seq = then->node[i].goal_seq;
+		to->seen_seq = n->goal_seq;
+		to->seen_term = now.term;
+	}
+	story[0] = '\0';
+}
+
+static void
+pass(int64_t ms)
+{
+	g.watch_age_ms += ms;
+	for (int i = 0; i < g.n; i++)
+		if (gone[i])
+			g.node[i].report_age_ms += ms;
+}
+
+static void
+test_older_tables(void)
+{
+	static struct fsm_group then;
+
+	world(0);
+	arrive(1, 50, true);
+	arrive(2, 50, true);
+	settle();
+	then = g;
+	ask(FSM_REQ_FAILOVER, 0);
+	settle();
+	IS_INT(g.writer, 2, "node 2 is the primary when the tables get old");
+	restore(&then);
+	settle();
+	IS_INT(g.writer, 2, "it still is");
+	story_is("n2 apply_settings\nn2 primary\n", "nobody has stopped");
+	OK(!g.learning && facts_class_sync(&g) && g.nconfigs == 1,
+	    "what is in force is known again");
+	OK(g.term > then.term + 1, "nothing that was said before counts");
+
+	/* a node of then is gone, a node of now is not known */
+	world(0);
+	arrive(1, 50, true);
+	arrive(2, 50, true);
+	settle();
+	then = g;
+	ask(FSM_REQ_FAILOVER, 0);
+	settle();
+	gone[0] = true;
+	restore(&then);
+	g.strangers = 1;
+	decide();
+	OK(g.learning && g.writer == 0, "its commits wait for somebody who is not known");
+	story_is("", "nothing happens");
+	ask(FSM_REQ_FAILOVER, 0);
+	decide();
+	story_is("", "nor when it is asked for");
+	pass(4000);
+	g.strangers = 0;
+	settle();
+	IS_INT(g.writer, 2, "all are known: who writes goes on");
+	pass(60000);
+	node(1)->probe = FSM_WITNESS_REFUSED;
+	settle();
+	OK(in_goal(2, FSM_WAIT_PRIMARY) || in_goal(2, FSM_PRIMARY),
+	    "without the old primary");
+
+	/* nobody writes */
+	world(0);
+	arrive(1, 50, true);
+	arrive(2, 50, true);
+	settle();
+	then = g;
+	ask(FSM_REQ_FAILOVER, 0);
+	settle();
+	gone[1] = true;
+	restore(&then);
+	node(1)->seen_term++;
+	pass(60000);
+	node(2)->probe = FSM_WITNESS_REFUSED;
+	settle();
+	OK(g.learning, "the node that wrote is not there: nobody takes over");
+	story_is("", "whatever the old tables say");
+	ask(FSM_REQ_FAILOVER, 0);
+	g.request.allow_loss = true;
+	settle();
+	IS_INT(g.writer, 1, "until the operator accepts what is lost");
+}
+
 static void
 test_create(void)
 {
@@ -1921,6 +2032,7 @@ main(void)
 	test_elect_removed();
 	test_elect_more();
 	test_create();
+	test_older_tables();
 	test_async_group();
 	test_switchover();
 	test_switchover_of_the_silent();

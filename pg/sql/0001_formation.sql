@@ -87,6 +87,8 @@ create table pgautofailover.nodegroup (
 	op_phase int not null default 0,
 	op_phase_at timestamptz,
 	dirty bool not null default false,
+	learning bool not null default false,
+	learned_at timestamptz not null default '-infinity',
 	lease_gen int not null default 0,
 	lease_ms bigint not null default 0,
 	failovers timestamptz[] not null default '{}',

@@ -34,6 +34,8 @@ create table pgautofailover.node (
 	-- the goal: its count, its age, and what the keeper said it has seen of it
 	goal_seq bigint not null default 0,
 	seen_seq bigint not null default 0,
+	seen_term bigint not null default 0,
+	seen_epoch bigint not null default 0,
 	lost bool not null default false,
 	goal_at timestamptz not null default now(),
 	state_at timestamptz not null default now(),

@@ -187,7 +187,7 @@ create function pgautofailover.keeper_report(
 	stopped bigint, final pg_lsn, applied bigint, lease int,
 	upstream bigint, is_streaming bool, writer_heard text, writer_heard_age bigint,
 	failed int, rep_state text, doing text, done_so_far text, last_error text,
-	attached jsonb,
+	attached jsonb, term_seen bigint = 0,
 	out goal text, out goal_seq bigint, out term bigint, out epoch bigint,
 	out planned bool, out target_lsn pg_lsn, out upstream_id bigint,
 	out upstream_host text, out upstream_port int, out upstream_tli int,
@@ -202,6 +202,12 @@ declare
 begin
 	select * into n from pgautofailover.node where nodeid = node_id for no key update;
 	if not found then
+		-- who was removed has a past here; who has none came after this copy of the tables
+		if epoch_seen > 0 and not exists (select from pgautofailover.event e
+			where e.nodeid = node_id)
+		then
+			raise no_data_found using message = format('node %s is not known here yet', node_id);
+		end if;
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
 	end if;
 	if n.session_pid <> pg_backend_pid() then
@@ -217,11 +223,11 @@ begin
 	matters := (n.reportedstate, n.pg, n.pg_retrying, n.has_data, n.promise_term,
 			n.promise_tli, n.promise_lsn, n.stopped_term, n.final_lsn, n.applied_gen,
 			n.lease_gen, n.upstream_id, n.streaming, n.heard, n.fails, n.seen_seq,
-			n.reportedrepstate, n.session_pid)
+			n.seen_term, n.seen_epoch, n.reportedrepstate, n.session_pid)
 		is distinct from
 		(state, postgres, retrying, data, promised_term, promised_tli, promised_lsn,
 			stopped, final, applied, lease, upstream, is_streaming, writer_heard,
-			failed, goal_seen, sync, pg_backend_pid())
+			failed, goal_seen, term_seen, epoch_seen, sync, pg_backend_pid())
 		or (current_tli > 0 and n.reportedtli <> current_tli)
 		or n.error <> last_error
 		or n.reporttime < now() - interval '1.5 s'
@@ -252,7 +258,7 @@ begin
 		stopped_term = stopped, final_lsn = final, applied_gen = applied,
 		lease_gen = lease, upstream_id = upstream, streaming = is_streaming,
 		heard = writer_heard, heard_age = writer_heard_age, fails = failed,
-		seen_seq = goal_seen, reportedrepstate = sync, peers = attached,
+		seen_seq = goal_seen, seen_term = term_seen, seen_epoch = epoch_seen, reportedrepstate = sync, peers = attached,
 		act = doing, progress = done_so_far, error = last_error,
 		replication_stall_since = case when state <> 'primary' or sync <> 'unknown' then null
 			else coalesce(x.replication_stall_since, now()) end,
@@ -307,9 +313,54 @@ begin
 		case when me.goalstate = 'fast_forward' then g.op_source else g.writer end
 	  left join lateral (
 		select s.gen, s.k, s.names from pgautofailover.sync_config s
-		 where s.formationid = g.formationid and s.groupid = g.groupid
+		 where s.formationid = g.formationid and s.groupid = g.groupid and s.k >= 0
 		 order by s.gen desc limit 1) c on true
 	 where me.nodeid = node_id;
+end $$;
+
+/*
+ * A node that these tables do not know yet, because they are an older copy: it comes back
+ * with its number, as what it is, if the others have the same data. Who had its name or
+ * its address then, and has not been heard of since, is no more.
+ */
+create function pgautofailover.keeper_return(
+	formation_id text, group_id int, node_id bigint, node_name text, node_host text,
+	node_port int, sysidentifier bigint, state text, goal_seen bigint, priority int,
+	quorum bool) returns void
+	language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	g pgautofailover.nodegroup;
+	follows bool;
+begin
+	perform pg_advisory_xact_lock(hashtextextended('pgautofailover ' || formation_id, 0));
+	select * into g from pgautofailover.nodegroup x
+	 where x.formationid = formation_id and x.groupid = group_id;
+	if not exists (select from pgautofailover.node n where n.formationid = formation_id
+			and n.groupid = group_id and n.sysidentifier = keeper_return.sysidentifier)
+		or exists (select from pgautofailover.event e where e.nodeid = node_id)
+	then
+		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
+	end if;
+	select s.standby and not s.promoting and not s.maintenance into follows
+	  from pgautofailover.state s where s.name = state;
+	delete from pgautofailover.node n
+	 where (n.formationid = formation_id and n.nodename = node_name
+			or n.nodehost = node_host and n.nodeport = node_port)
+	   and n.reporttime < g.learned_at
+	   and not exists (select from pg_stat_activity a where a.pid = n.session_pid);
+	insert into pgautofailover.node (formationid, nodeid, groupid, nodename, nodehost, nodeport,
+		sysidentifier, goalstate, reportedstate, candidatepriority, replicationquorum,
+		has_data, goal_seq, reportedrepstate)
+	values (formation_id, node_id, group_id, node_name, node_host, node_port,
+		keeper_return.sysidentifier, case when follows then 'catchingup' else state end, state,
+		priority, quorum, true, goal_seen + 1, 'unknown');
+	perform setval('pgautofailover.node_nodeid_seq',
+		(select greatest(max(nodeid) + 1, (select last_value + 1 from
+			pgautofailover.node_nodeid_seq)) from pgautofailover.node), false);
+	perform pgautofailover.add_event(node_id, format('%s is back: it came after this copy '
+		'of the tables', pgautofailover.label(n))) from pgautofailover.node n where n.nodeid = node_id;
+	perform pgautofailover.tell_others(node_id);
+	perform pgautofailover.wake(formation_id, group_id);
 end $$;
 
 -- The others of a node's group, for slots and pg_hba.conf.

@@ -77,6 +77,26 @@ ok "the keeper of node 2 is killed" kill -KILL "$(pid_of node_2)"
 ok "it is gone" within 10 gone "$(pid_of node_2)"
 node_start 2
 ok "node 2 goes on" within 30 sql 2 'insert into t values (3)'
+# and a monitor again
+meet() {
+	timeout 60 "$autoctl" enable monitor --pgdata "$root/n$1" "$(monitor_uri)"
+}
+ok "a monitor" monitor_up
+fails "a standby is not the first to meet it" 3 meet 1
+is "$(monitor_sql 'select count(*) from pgautofailover.node')" 0 "and leaves nothing there"
+pm=$(postmaster_of 2)
+ok "the primary meets it" meet 2
+ok "node 2 is alone and writable" wait_state 2 single 30
+ok "the standby meets it" meet 1
+ok "a pair" wait_pair 2 1
+is "$(postmaster_of 2)" "$pm" "the primary's Postgres went on"
+ok "a switchover" perform switchover
+ok "node 1 is the primary" wait_pair 1 2
+is "$(sql 1 'select count(*) from t')" 3 "with all rows"
+for n in 1 2; do
+	ok "node $n parts" timeout 60 "$autoctl" disable monitor --pgdata "$root/n$n" --force
+done
+
 fails "no state file is made anew under a keeper" 3 manual 1 init
 ok "node 1 stops" stop_node 1 INT
 like "$(manual 1 init)" '"current_role": "init"' "without one it begins anew"
