@@ -202,10 +202,7 @@ declare
 begin
 	select * into n from pgautofailover.node where nodeid = node_id for no key update;
 	if not found then
-		-- who was removed has a past here; who has none came after this copy of the tables
-		if epoch_seen > 0 and not exists (select from pgautofailover.event e
-			where e.nodeid = node_id)
-		then
+		if epoch_seen > 0 and pgautofailover.is_younger(node_id) then
 			raise no_data_found using message = format('node %s is not known here yet', node_id);
 		end if;
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
@@ -318,6 +315,14 @@ begin
 	 where me.nodeid = node_id;
 end $$;
 
+-- Numbers rise: who was removed has one that was known here, who came after this copy of
+-- the tables was made has a higher one.
+create function pgautofailover.is_younger(node_id bigint) returns bool
+	language sql stable set search_path = pg_catalog, pg_temp as $$
+	select node_id > greatest((select max(nodeid) from pgautofailover.node),
+		(select max(nodeid) from pgautofailover.event))
+$$;
+
 /*
  * A node that these tables do not know yet, because they are an older copy: it comes back
  * with its number, as what it is, if the others have the same data. Who had its name or
@@ -332,12 +337,13 @@ declare
 	g pgautofailover.nodegroup;
 	follows bool;
 begin
+	perform pgautofailover.check_name('node name', node_name);
 	perform pg_advisory_xact_lock(hashtextextended('pgautofailover ' || formation_id, 0));
 	select * into g from pgautofailover.nodegroup x
 	 where x.formationid = formation_id and x.groupid = group_id;
 	if not exists (select from pgautofailover.node n where n.formationid = formation_id
 			and n.groupid = group_id and n.sysidentifier = keeper_return.sysidentifier)
-		or exists (select from pgautofailover.event e where e.nodeid = node_id)
+		or not pgautofailover.is_younger(node_id)
 	then
 		raise undefined_object using message = format('couldn''t find node with nodeid %s', node_id);
 	end if;
@@ -354,9 +360,12 @@ begin
 	values (formation_id, node_id, group_id, node_name, node_host, node_port,
 		keeper_return.sysidentifier, case when follows then 'catchingup' else state end, state,
 		priority, quorum, true, goal_seen + 1, 'unknown');
-	perform setval('pgautofailover.node_nodeid_seq',
-		(select greatest(max(nodeid) + 1, (select last_value + 1 from
-			pgautofailover.node_nodeid_seq)) from pgautofailover.node), false);
+	insert into pgautofailover.node_key (nodeid, digest, address)
+	values (node_id, sha256(convert_to(nullif(split_part(current_setting('pgautofailover.node',
+		true), ' ', 2), ''), 'UTF8')), inet_client_addr());
+	if node_id >= (select last_value from pgautofailover.node_nodeid_seq) then
+		perform setval('pgautofailover.node_nodeid_seq', node_id);
+	end if;
 	perform pgautofailover.add_event(node_id, format('%s is back: it came after this copy '
 		'of the tables', pgautofailover.label(n))) from pgautofailover.node n where n.nodeid = node_id;
 	perform pgautofailover.tell_others(node_id);
