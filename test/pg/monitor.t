@@ -150,13 +150,14 @@ is "$(sqlstate "select pgautofailover.remove_node($n2)")" 42501 \
 monitor_sql "delete from pgautofailover.setting" >/dev/null
 
 # a heartbeat is cheap: nothing but the row in place, and nobody woken
-report "$n1" 9 single rw 0/3000000 1 >/dev/null
-report "$n1" 9 single rw 0/3000000 1 >/dev/null
+seq=$(monitor_sql "select goal_seq from pgautofailover.node where nodeid = $n1")
+report "$n1" "$seq" single rw 0/3000000 1 >/dev/null
+report "$n1" "$seq" single rw 0/3000000 1 >/dev/null
 beats=$(psql -XAtq "$(monitor_uri)" <<-END
 	listen pgautofailover_wake;
 	$(i=0
 	while [ $i -lt 20 ]; do
-		echo "select null from pgautofailover.keeper_report($n1, 0, 9, 'single', 'rw', false,
+		echo "select null from pgautofailover.keeper_report($n1, 0, $seq, 'single', 'rw', false,
 		true, 1, '0/3000000', 0, 0, '0/0', 0, '0/0', 1, 0, 0, false, 'none', 0, 0, '', '', '', '',
 		'[]');"
 		i=$((i + 1))
