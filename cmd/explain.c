@@ -112,7 +112,8 @@ static const struct {
 	int rule;
 	const char *text;
 } way_list[] = {
-	{ 500, "bring back the node that writes and those that its commits wait for; or elect "
+	{ 500, "bring back the node that writes and those that its commits wait for; or "
+	       "elect "
 	       "a primary among the nodes that are known, whatever is lost: "
 	       "perform failover --allow-data-loss" },
 	{ 501, "bring back the nodes it waits for, or give up what only they hold: "
