@@ -27,6 +27,7 @@
 
 /* A look by another command holds the lock for an instant: that is not a service. */
 #define LOCK_WAIT_MS 300
+#define SHARED "/tmp/pg_autoctl"
 
 static int
 pid_path(const char *pgdata, char **path, struct err *e)
@@ -96,13 +97,24 @@ lock(const char *path, struct err *e)
 	}
 }
 
+/* Without a folder of its own for what runs, a user shares /tmp with others. */
+static int
+make_folder(const char *path, struct err *e)
+{
+	if (!str_starts(path, SHARED))
+		return file_mkdir_above(path, 0700, e);
+	if (file_mkdir_shared(SHARED, path, e) == 0)
+		return 0;
+	return err_hint(e, "remove it, or set XDG_RUNTIME_DIR to a folder of this user");
+}
+
 static int
 take(struct service *s, struct err *e)
 {
 	struct err own;
 	pid_t pid;
 
-	if (file_mkdir_above(s->path, 0700, e))
+	if (make_folder(s->path, e))
 		return -1;
 	s->lock_fd = lock(s->path, &own);
 	if (s->lock_fd < 0) {

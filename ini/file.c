@@ -310,6 +310,58 @@ file_mkdir_above(const char *path, mode_t mode, struct err *e)
 	return rc;
 }
 
+/* One that is there is opened to others if it is ours to open. */
+static int
+make_open(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (mkdir(path, 0777) && errno != EEXIST)
+		return err_sys(e, "create directory %s", path);
+	if (lstat(path, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_STATE, "%s is not a directory", path);
+	if (st.st_uid == geteuid() && (st.st_mode & 07777) != 01777 && chmod(path, 01777))
+		return err_sys(e, "open %s to other users", path);
+	return 0;
+}
+
+static int
+make_own(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return err_sys(e, "create directory %s", path);
+	if (lstat(path, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_STATE, "%s is not a directory", path);
+	if (st.st_uid != geteuid())
+		return err_set(e, ERR_STATE, "%s belongs to another user", path);
+	/* an own folder with folders of others in it has the sticky bit */
+	if ((st.st_mode & 022) && !(st.st_mode & S_ISVTX))
+		return err_set(e, ERR_STATE, "%s can be written by other users", path);
+	return 0;
+}
+
+int
+file_mkdir_shared(const char *shared, const char *path, struct err *e)
+{
+	char *dir = above(path);
+	int rc = 0;
+
+	for (char *at = dir + strlen(shared); rc == 0 && at;) {
+		char *slash = strchr(at, '/');
+
+		if (slash)
+			*slash = '\0';
+		rc = slash ? make_open(dir, e) : make_own(dir, e);
+		if (slash)
+			*slash = '/';
+		at = slash ? slash + 1 : NULL;
+	}
+	free_quietly(dir);
+	return rc;
+}
+
 int
 file_unlink(const char *path, struct err *e)
 {

@@ -48,6 +48,14 @@ int file_mkdir(const char *path, mode_t, struct err *)
 int file_mkdir_above(const char *path, mode_t, struct err *)
     __attribute__((warn_unused_result));
 
+/*
+ * What is above the last slash, below a folder that many users write to, like /tmp: from
+ * shared on (a prefix of path) anybody may add to its folders, as to /tmp itself; the
+ * last one is this user's alone, or that is an error.
+ */
+int file_mkdir_shared(const char *shared, const char *path, struct err *)
+    __attribute__((warn_unused_result));
+
 /* A missing file is fine for both. rmtree never follows a symbolic link. */
 int file_unlink(const char *path, struct err *) __attribute__((warn_unused_result));
 int file_rmtree(const char *path, struct err *) __attribute__((warn_unused_result));

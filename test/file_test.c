@@ -274,6 +274,64 @@ test_lock_and_pid(void)
 	free(path);
 }
 
+static mode_t
+all_modes(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : st.st_mode & 07777;
+}
+
+/* As another user: 0 made, 1 refused. */
+static int
+other_makes(const char *shared, const char *path)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(setgid(65534) || setuid(65534) ||
+			      file_mkdir_shared(shared, path, NULL) == 0
+			  ? 0
+			  : 1);
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static void
+test_shared(void)
+{
+	char *shared = in_top("shared"), *mid = in_top("shared/srv");
+	char *own = in_top("shared/srv/n1"), *file = in_top("shared/srv/n1/pid");
+	char *other = in_top("shared/srv/n2/pid"), *other_dir = in_top("shared/srv/n2");
+	struct err e;
+
+	OK(file_mkdir(mid, 0700, &e) == 0, "folders of an older version");
+	OK(file_mkdir_shared(shared, file, &e) == 0, "folders in a shared place");
+	IS_INT(all_modes(shared), 01777, "anybody may add to the first");
+	IS_INT(all_modes(mid), 01777, "and to the next");
+	IS_INT(all_modes(own), 0700, "the last one is ours");
+	OK(file_mkdir_shared(shared, file, &e) == 0, "again");
+	OK(chmod(own, 0777) == 0 && file_mkdir_shared(shared, file, &e) == -1,
+	    "not with a last one that others write to");
+	OK(chmod(own, 0700) == 0 && rename(own, other_dir) == 0 &&
+		symlink(other_dir, own) == 0 && file_mkdir_shared(shared, file, &e) == -1,
+	    "nor with one that is a link");
+	OK(unlink(own) == 0 && rename(other_dir, own) == 0, "as it was");
+	if (geteuid() == 0) {
+		OK(chmod(top, 0755) == 0 && other_makes(shared, other) == 0,
+		    "another user has folders beside");
+		IS_INT(other_makes(shared, file), 1, "but not our last one");
+		OK(file_mkdir_shared(shared, other, &e) == -1, "nor we his");
+	}
+	free(shared);
+	free(mid);
+	free(own);
+	free(file);
+	free(other);
+	free(other_dir);
+}
+
 int
 main(void)
 {
@@ -287,6 +345,7 @@ main(void)
 	test_no_room();
 	test_read();
 	test_trees();
+	test_shared();
 	test_absolute();
 	test_lock_and_pid();
 	OK(file_rmtree(top, &e) == 0, "cleaned up");
