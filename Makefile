@@ -141,7 +141,7 @@ bench: all test/writer test/wire
 
 # No static link and no fortified libc functions below the sanitizers.
 asan:
-	@$(MAKE) --no-print-directory check-unit DYNAMIC=1 \
+	@TIMEOUT=1800 $(MAKE) --no-print-directory check-unit DYNAMIC=1 \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
 		SAFE="-fPIE" LDFLAGS="-fsanitize=address,undefined"
 
