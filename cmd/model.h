@@ -57,6 +57,7 @@ struct m_report {
 
 struct m_row {
 	uint8_t present, priority, quorum, lost;
+	uint8_t fork_tli, fork_lsn;
 	uint8_t goal, seq;
 	struct m_report said;
 };

@@ -185,6 +185,8 @@ stored_node(const struct m_world *w, int i, struct fsm_node *n)
 	n->priority = row->priority;
 	n->quorum = row->quorum;
 	n->lost = row->lost;
+	n->fork_tli = row->fork_tli;
+	n->fork_lsn = lsn_out(row->fork_lsn);
 	n->reported = s->state;
 	n->goal = row->goal;
 	n->goal_seq = row->seq;
@@ -420,6 +422,8 @@ store_node(const struct fsm_node *n, struct m_row *row)
 	row->goal = (uint8_t)n->goal;
 	row->seq = (uint8_t)n->goal_seq;
 	row->lost = n->lost;
+	row->fork_tli = (uint8_t)n->fork_tli;
+	row->fork_lsn = lsn_in(n->fork_lsn);
 	row->priority = (uint8_t)n->priority;
 	row->quorum = n->quorum;
 }

@@ -63,7 +63,11 @@ print_row(const struct m_world *w, int i)
 		printf(" s%d@%d", r->said.stopped_term, r->said.final_lsn);
 	printf(" %s%s@%d.%d gen %d%s%s", fsm_pg_name(r->said.pg),
 	    r->said.retrying ? "(retrying)" : "", r->said.tli, r->said.lsn,
-	    r->said.applied, r->lost ? " lost" : "", r->priority ? "" : " prio 0");
+	    r->said.applied,
+	    r->lost       ? " lost"
+	    : r->fork_tli ? " fork"
+			  : "",
+	    r->priority ? "" : " prio 0");
 }
 
 void

@@ -68,6 +68,7 @@ rank_positions(struct m_world *w)
 		struct m_report *r[] = { &w->m.row[i].said, &h->late_report };
 
 		take(&b, &h->lsn);
+		take(&b, &w->m.row[i].fork_lsn);
 		take(&b, &h->promise_lsn);
 		take(&b, &h->final_lsn);
 		take(&b, &h->reply.target);
@@ -316,6 +317,7 @@ shift_timelines(struct m_world *w)
 		struct m_report *r[] = { &w->m.row[i].said, &h->late_report };
 
 		take(&b, &h->promise_tli);
+		take(&b, &w->m.row[i].fork_tli);
 		take(&b, &h->reply.upstream_tli);
 		take(&b, &h->job.upstream_tli);
 		for (int j = 0; j < 2; j++) {

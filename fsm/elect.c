@@ -39,6 +39,8 @@ find_position(const struct race *r, const struct fsm_node *n, struct position *t
 
 	*to = (struct position){ n->promise_tli ? n->promise_tli : n->tli,
 		n->promise_lsn ? n->promise_lsn : n->lsn, false };
+	if (n->fork_tli && !r->any_history)
+		*to = (struct position){ n->fork_tli, n->fork_lsn, true };
 	if (r->any_history || facts_on_lineage(g, to->tli, to->lsn))
 		return true;
 	if (!facts_branch(g, to->tli, &l) || to->lsn < l.switch_lsn ||

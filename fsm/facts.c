@@ -530,7 +530,7 @@ node_and_writer(const struct fsm_group *g, const struct fsm_node *n,
 		      (w && g->lease_gen % 2 && w->lease_gen == g->lease_gen) ||
 		      !facts_guard(FSM_GUARD_LEASE_BEFORE_PROMOTABLE);
 	fsm_facts facts =
-	    if_true(!facts_on_lineage(g, n->tli, n->lsn), FACT_FORKED) |
+	    if_true(n->fork_tli || !facts_on_lineage(g, n->tli, n->lsn), FACT_FORKED) |
 	    if_true(leased, FACT_LEASED) |
 	    if_true(!facts_votes_missing(g, UINT32_C(1) << (n - g->node)), FACT_SUFFICES);
 

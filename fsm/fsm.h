@@ -121,6 +121,9 @@ struct fsm_node {
 	int64_t
 	    detached_age_ms; /* since the writer last saw it attached; 0 while it is */
 	int64_t ack_age_ms;  /* ... since the writer last got a reply from it */
+	int fork_tli;        /* of the accepted history it holds this timeline ... */
+	uint64_t fork_lsn;   /* ... up to here, and then went on by itself, as a candidate
+				that was given up; 0 if it did not */
 	bool lost; /* it failed as a secondary: it must hold before it counts again */
 	enum fsm_witness heard; /* the writer, by a standby's keeper */
 	int64_t heard_age_ms;   /* since the writer last answered this keeper */

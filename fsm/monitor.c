@@ -226,6 +226,30 @@ note_timeline(struct fsm_group *g, const struct fsm_node *n)
 		g->nlineage++;
 }
 
+/*
+ * Two promotions from the same timeline give theirs the same number (xlog.c takes the
+ * next one that it has no history file of). One of the two is no part of the accepted
+ * history: a node on it holds of that what it held before.
+ */
+static void
+note_fork(struct fsm_node *n, int tli)
+{
+	bool tells = n->promise_tli && n->promise_tli < tli;
+
+	if (n->fork_tli)
+		return;
+	n->fork_tli = tells ? n->promise_tli : tli;
+	n->fork_lsn = tells ? n->promise_lsn : 0;
+}
+
+/* It follows the accepted history, or its own is that now. */
+static void
+heal_fork(struct fsm_node *n)
+{
+	n->fork_tli = 0;
+	n->fork_lsn = 0;
+}
+
 /* Nothing was confirmed on it yet. */
 static void
 begin_timeline(struct fsm_group *g, int tli)
@@ -245,6 +269,10 @@ follow_timelines(struct fsm_group *g)
 
 	if (c && c->reported == FSM_STOP_REPLICATION)
 		note_timeline(g, c);
+	for (int i = 0; i < g->n; i++)
+		if (g->node[i].streaming && g->node[i].attached &&
+		    g->node[i].tli == g->writer_tli)
+			heal_fork(&g->node[i]);
 	if (!w || !in(w->reported, RW) || !w->tli || w->tli == g->writer_tli)
 		return;
 	note_timeline(g, w);
@@ -329,6 +357,10 @@ crown(struct work *w, int i)
 
 	g->writer = n->id;
 	g->op.revoked = false;
+	for (int j = 0; j < g->n; j++) /* who follows n was not told to before now */
+		if (j != i && n->tli && g->node[j].tli == n->tli)
+			note_fork(&g->node[j], n->tli);
+	heal_fork(n);
 	g->accepted_tli = 0;
 	note_timeline(g, n);
 	begin_timeline(g, n->tli);
@@ -343,6 +375,7 @@ found(struct work *w, int i)
 	struct fsm_group *g = w->g;
 
 	g->writer = g->node[i].id;
+	heal_fork(&g->node[i]);
 	g->term++;
 	g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
 	g->accepted_tli = 0;
@@ -352,8 +385,18 @@ found(struct work *w, int i)
 }
 
 static void
+give_up_candidate(struct fsm_group *g)
+{
+	struct fsm_node *c = fsm_node_find(g, g->op.candidate);
+
+	if (c && c->id != g->writer && g->op.phase == PHASE_PROMOTE)
+		note_fork(c, c->promise_tli + 1);
+}
+
+static void
 forget_candidate(struct fsm_group *g)
 {
+	give_up_candidate(g);
 	g->op.kind = FSM_OP_ELECT;
 	g->op.candidate = 0;
 	g->op.source = 0;
@@ -476,8 +519,10 @@ do_operation(struct work *w, const struct fsm_rule *r, const struct cast *a)
 		forget_candidate(g);
 	if (e & DO_DROP_CANDIDATE && a->x >= 0 && a->x == w->f.candidate)
 		drop_candidate(w);
-	if (e & DO_CLOSE)
+	if (e & DO_CLOSE) {
+		give_up_candidate(g);
 		g->op = (struct fsm_op){ .kind = FSM_OP_NONE };
+	}
 	if (e & DO_TERM)
 		g->term++;
 }

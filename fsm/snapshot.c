@@ -117,6 +117,8 @@ static const struct fsm_field node_fields[] = {
 	AT(fsm_node, BOOL, attached)
 	AT(fsm_node, I64, detached_age_ms)
 	AT(fsm_node, I64, ack_age_ms)
+	AT(fsm_node, INT, fork_tli)
+	AT(fsm_node, LSN, fork_lsn)
 	AT(fsm_node, BOOL, lost)
 	AT(fsm_node, WITNESS, heard)
 	AT(fsm_node, I64, heard_age_ms)

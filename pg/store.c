@@ -474,6 +474,8 @@ parse_node(struct fsm_node *n, struct store_node *x, const struct row *r)
 	n->goal_age_ms = row_i64(r, "goal_age");
 	n->state_age_ms = row_i64(r, "state_age");
 	n->lost = row_bool(r, "lost");
+	n->fork_tli = row_int(r, "fork_tli");
+	n->fork_lsn = row_lsn(r, "fork_lsn");
 	parse_reported(n, r);
 	take_name(x->host, sizeof x->host, row_text(r, "nodehost"));
 	x->port = row_int(r, "nodeport");
@@ -633,7 +635,8 @@ same_node(const struct fsm_node *a, const struct fsm_node *b)
 {
 	return a->goal == b->goal && a->goal_seq == b->goal_seq &&
 	       a->priority == b->priority && a->quorum == b->quorum &&
-	       a->lost == b->lost && !b->dead;
+	       a->lost == b->lost && a->fork_tli == b->fork_tli &&
+	       a->fork_lsn == b->fork_lsn && !b->dead;
 }
 
 bool
@@ -807,12 +810,15 @@ write_node(
 	add_i64(&p, n->priority);
 	add_bool(&p, n->quorum);
 	add_bool(&p, n->lost);
+	add_i64(&p, n->fork_tli);
+	add_lsn(&p, n->fork_lsn);
 	return run(d, NULL,
 	    "update pgautofailover.node set goal_at = case when goal_seq <> $3 then"
 	    " clock_timestamp() else goal_at end, statechangetime = case when goal_seq "
 	    "<> $3 then"
 	    " clock_timestamp() else statechangetime end, goalstate = $2, goal_seq = $3,"
-	    " candidatepriority = $4, replicationquorum = $5, lost = $6 where nodeid = "
+	    " candidatepriority = $4, replicationquorum = $5, lost = $6,"
+	    " fork_tli = $7, fork_lsn = $8 where nodeid = "
 	    "$1",
 	    &p, e);
 }

@@ -37,6 +37,8 @@ create table pgautofailover.node (
 	seen_term bigint not null default 0,
 	seen_epoch bigint not null default 0,
 	lost bool not null default false,
+	fork_tli int not null default 0,
+	fork_lsn pg_lsn not null default '0/0',
 	goal_at timestamptz not null default now(),
 	state_at timestamptz not null default now(),
 
