@@ -101,7 +101,7 @@ lock(const char *path, struct err *e)
 static int
 make_folder(const char *path, struct err *e)
 {
-	if (!str_starts(path, SHARED))
+	if (!str_starts(path, SHARED "/"))
 		return file_mkdir_above(path, 0700, e);
 	if (file_mkdir_shared(SHARED, path, e) == 0)
 		return 0;

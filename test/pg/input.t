@@ -99,6 +99,11 @@ rc=$?
 ok "a place where we may not write: refused" [ $rc -ne 0 ]
 like "$(cat "$root/stderr")" 'denied' "and it says why"
 ok "nothing is left of that" left_nothing "$root/ro/x3"
+own=$(mktemp -d /tmp/pg_autoctl_XXXXXX)
+XDG_RUNTIME_DIR=$own "$autoctl" create monitor --pgdata "$root/ro/x3" --pgport "$mport" \
+	--hostname 127.0.0.1 --auth trust --no-ssl >/dev/null 2>&1
+is "$(stat -c %a "$own")" 700 "a folder of one's own is not opened to others"
+rm -rf "$own"
 refused 1 'authenticated|auth' "$autoctl" node run --pgdata "$root/no-such-dir"
 refused 12 'no-such-dir|running|configuration|found|such file' "$autoctl" show state \
 	--pgdata "$root/no-such-dir"
