@@ -310,16 +310,25 @@ file_mkdir_above(const char *path, mode_t mode, struct err *e)
 	return rc;
 }
 
+/* One that is there already will do, but not a link to one. */
+static int
+make_real(const char *path, mode_t mode, struct stat *st, struct err *e)
+{
+	if (mkdir(path, mode) && errno != EEXIST)
+		return err_sys(e, "create directory %s", path);
+	if (lstat(path, st) || !S_ISDIR(st->st_mode))
+		return err_set(e, ERR_STATE, "%s is not a directory", path);
+	return 0;
+}
+
 /* One that is there is opened to others if it is ours to open. */
 static int
 make_open(const char *path, struct err *e)
 {
 	struct stat st;
 
-	if (mkdir(path, 0777) && errno != EEXIST)
-		return err_sys(e, "create directory %s", path);
-	if (lstat(path, &st) || !S_ISDIR(st.st_mode))
-		return err_set(e, ERR_STATE, "%s is not a directory", path);
+	if (make_real(path, 0777, &st, e))
+		return -1;
 	if (st.st_uid == geteuid() && (st.st_mode & 07777) != 01777 && chmod(path, 01777))
 		return err_sys(e, "open %s to other users", path);
 	return 0;
@@ -330,10 +339,8 @@ make_own(const char *path, struct err *e)
 {
 	struct stat st;
 
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return err_sys(e, "create directory %s", path);
-	if (lstat(path, &st) || !S_ISDIR(st.st_mode))
-		return err_set(e, ERR_STATE, "%s is not a directory", path);
+	if (make_real(path, 0700, &st, e))
+		return -1;
 	if (st.st_uid != geteuid())
 		return err_set(e, ERR_STATE, "%s belongs to another user", path);
 	/* an own folder with folders of others in it has the sticky bit */
