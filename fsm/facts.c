@@ -658,13 +658,17 @@ of_operation(const struct fsm_group *g, struct facts *f)
 
 #define ARRIVE_MS 3000 /* a keeper is back within this */
 
+int64_t
+facts_last_gen(const struct fsm_group *g)
+{
+	return g->nconfigs ? g->config[g->nconfigs - 1].gen : 0;
+}
+
 static bool
 is_ahead(const struct fsm_group *g, const struct fsm_node *n)
 {
-	int64_t gen = g->nconfigs ? g->config[g->nconfigs - 1].gen : 0;
-
 	return n->seen_term > g->term || n->seen_seq > n->goal_seq ||
-	       n->applied_gen > gen || n->lease_gen > g->lease_gen;
+	       n->applied_gen > facts_last_gen(g) || n->lease_gen > g->lease_gen;
 }
 
 static bool

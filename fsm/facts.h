@@ -59,6 +59,7 @@ bool facts_ok(const struct fsm_group *, const struct fsm_node *);
 bool facts_stable(const struct fsm_node *);
 bool facts_promised(const struct fsm_group *, const struct fsm_node *);
 bool facts_stopped(const struct fsm_group *, const struct fsm_node *);
+int64_t facts_last_gen(const struct fsm_group *); /* of what was granted, or 0 */
 bool facts_branch(const struct fsm_group *, int tli, struct fsm_lineage *);
 bool facts_on_lineage(const struct fsm_group *, int tli, uint64_t lsn);
 /* Does that position hold all that the writer held when it began to write? */

@@ -541,7 +541,7 @@ larger(int64_t a, int64_t b)
 static void
 relearn(struct fsm_group *g)
 {
-	int64_t gen = g->nconfigs ? g->config[g->nconfigs - 1].gen : 0;
+	int64_t gen = facts_last_gen(g);
 
 	for (int i = 0; i < g->n; i++) {
 		struct fsm_node *n = &g->node[i];
