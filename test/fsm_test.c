@@ -869,18 +869,25 @@ pass(int64_t ms)
 			g.node[i].report_age_ms += ms;
 }
 
+/* Tables are copied into then; after that node 2 gets to be the primary. */
+static void
+copy_then_switch(struct fsm_group *then)
+{
+	world(0);
+	arrive(1, 50, true);
+	arrive(2, 50, true);
+	settle();
+	*then = g;
+	ask(FSM_REQ_FAILOVER, 0);
+	settle();
+}
+
 static void
 test_older_tables(void)
 {
 	static struct fsm_group then;
 
-	world(0);
-	arrive(1, 50, true);
-	arrive(2, 50, true);
-	settle();
-	then = g;
-	ask(FSM_REQ_FAILOVER, 0);
-	settle();
+	copy_then_switch(&then);
 	IS_INT(g.writer, 2, "node 2 is the primary when the tables get old");
 	restore(&then);
 	settle();
@@ -891,13 +898,7 @@ test_older_tables(void)
 	OK(g.term > then.term + 1, "nothing that was said before counts");
 
 	/* a node of then is gone, a node of now is not known */
-	world(0);
-	arrive(1, 50, true);
-	arrive(2, 50, true);
-	settle();
-	then = g;
-	ask(FSM_REQ_FAILOVER, 0);
-	settle();
+	copy_then_switch(&then);
 	gone[0] = true;
 	restore(&then);
 	g.strangers = 1;
@@ -918,13 +919,7 @@ test_older_tables(void)
 	    "without the old primary");
 
 	/* nobody writes */
-	world(0);
-	arrive(1, 50, true);
-	arrive(2, 50, true);
-	settle();
-	then = g;
-	ask(FSM_REQ_FAILOVER, 0);
-	settle();
+	copy_then_switch(&then);
 	gone[1] = true;
 	restore(&then);
 	node(1)->seen_term++;
