@@ -113,8 +113,7 @@ static const struct {
 	const char *text;
 } way_list[] = {
 	{ 500, "bring back the node that writes and those that its commits wait for; or "
-	       "elect "
-	       "a primary among the nodes that are known, whatever is lost: "
+	       "elect a primary among the nodes that are known, whatever is lost: "
 	       "perform failover --allow-data-loss" },
 	{ 501, "bring back the nodes it waits for, or give up what only they hold: "
 	       "perform failover --allow-data-loss" },
