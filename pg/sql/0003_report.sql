@@ -51,6 +51,12 @@ create function pgautofailover.is_owner() returns bool
 	  from pg_namespace where nspname = 'pgautofailover'
 $$;
 
+-- What is stored of a key; null when there is none.
+create function pgautofailover.key_digest(key text) returns bytea
+	language sql immutable set search_path = pg_catalog, pg_temp as $$
+	select sha256(convert_to(nullif(key, ''), 'UTF8'))
+$$;
+
 -- Is this session that of the node's keeper? It has shown its key, or was let in without.
 create function pgautofailover.is_own(node_id bigint) returns bool
 	language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -61,7 +67,7 @@ begin
 		 where n.nodeid = node_id and n.session_pid = pg_backend_pid())
 		or (said[1] = node_id::text and exists (select from pgautofailover.node_key k
 			 where k.nodeid = node_id
-			   and k.digest = sha256(convert_to(said[2], 'UTF8'))));
+			   and k.digest = pgautofailover.key_digest(said[2])));
 end $$;
 
 /*
@@ -136,7 +142,7 @@ begin
 	update pgautofailover.node set session_pid = pg_backend_pid() where nodeid = node_id;
 	if found and proof in ('no key', 'key', 'address') then
 		insert into pgautofailover.node_key as k (nodeid, digest, address)
-		values (node_id, sha256(convert_to(nullif(key, ''), 'UTF8')), inet_client_addr())
+		values (node_id, pgautofailover.key_digest(key), inet_client_addr())
 		on conflict (nodeid) do update
 		set digest = coalesce(excluded.digest, k.digest), address = excluded.address
 		where (k.digest, k.address) is distinct from
@@ -255,7 +261,8 @@ begin
 		stopped_term = stopped, final_lsn = final, applied_gen = applied,
 		lease_gen = lease, upstream_id = upstream, streaming = is_streaming,
 		heard = writer_heard, heard_age = writer_heard_age, fails = failed,
-		seen_seq = goal_seen, seen_term = term_seen, seen_epoch = epoch_seen, reportedrepstate = sync, peers = attached,
+		seen_seq = goal_seen, seen_term = term_seen, seen_epoch = epoch_seen,
+		reportedrepstate = sync, peers = attached,
 		act = doing, progress = done_so_far, error = last_error,
 		replication_stall_since = case when state <> 'primary' or sync <> 'unknown' then null
 			else coalesce(x.replication_stall_since, now()) end,
@@ -315,6 +322,22 @@ begin
 	 where me.nodeid = node_id;
 end $$;
 
+-- Until the end of the transaction nobody else adds a node to the formation.
+create function pgautofailover.lock_formation(formation_id text) returns void
+	language sql set search_path = pg_catalog, pg_temp as $$
+	select pg_advisory_xact_lock(hashtextextended('pgautofailover ' || formation_id, 0))
+$$;
+
+-- A number that was not taken from the sequence: the sequence goes on above it. It never
+-- goes back: the ids of removed nodes are in the names of slots and standbys.
+create function pgautofailover.take_node_id(node_id bigint) returns void
+	language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	if node_id >= (select last_value from pgautofailover.node_nodeid_seq) then
+		perform setval('pgautofailover.node_nodeid_seq', node_id);
+	end if;
+end $$;
+
 -- Numbers rise: who was removed has one that was known here, who came after this copy of
 -- the tables was made has a higher one.
 create function pgautofailover.is_younger(node_id bigint) returns bool
@@ -338,7 +361,7 @@ declare
 	follows bool;
 begin
 	perform pgautofailover.check_name('node name', node_name);
-	perform pg_advisory_xact_lock(hashtextextended('pgautofailover ' || formation_id, 0));
+	perform pgautofailover.lock_formation(formation_id);
 	select * into g from pgautofailover.nodegroup x
 	 where x.formationid = formation_id and x.groupid = group_id;
 	if not exists (select from pgautofailover.node n where n.formationid = formation_id
@@ -361,11 +384,9 @@ begin
 		keeper_return.sysidentifier, case when follows then 'catchingup' else state end, state,
 		priority, quorum, true, goal_seen + 1, 'unknown');
 	insert into pgautofailover.node_key (nodeid, digest, address)
-	values (node_id, sha256(convert_to(nullif(split_part(current_setting('pgautofailover.node',
-		true), ' ', 2), ''), 'UTF8')), inet_client_addr());
-	if node_id >= (select last_value from pgautofailover.node_nodeid_seq) then
-		perform setval('pgautofailover.node_nodeid_seq', node_id);
-	end if;
+	values (node_id, pgautofailover.key_digest(split_part(current_setting('pgautofailover.node',
+		true), ' ', 2)), inet_client_addr());
+	perform pgautofailover.take_node_id(node_id);
 	perform pgautofailover.add_event(node_id, format('%s is back: it came after this copy '
 		'of the tables', pgautofailover.label(n))) from pgautofailover.node n where n.nodeid = node_id;
 	perform pgautofailover.tell_others(node_id);
@@ -481,7 +502,7 @@ declare
 	letter text;
 begin
 	-- registrations of a formation go one by one; no decision waits for them
-	perform pg_advisory_xact_lock(hashtextextended('pgautofailover ' || formation_id, 0));
+	perform pgautofailover.lock_formation(formation_id);
 	select * into f from pgautofailover.formation where formationid = formation_id;
 	if not found then
 		raise invalid_object_definition using
@@ -585,10 +606,7 @@ begin
 		node_port, nullif(register_node.sysidentifier, 0), 'init', initial_group_role,
 		initial_group_role <> 'init', candidate_priority, replication_quorum, node_cluster,
 		node_region, register_node.sysidentifier <> 0, 'unknown');
-	-- never back: the ids of removed nodes are in the names of slots and standbys
-	if desired_node_id >= (select last_value from pgautofailover.node_nodeid_seq) then
-		perform setval('pgautofailover.node_nodeid_seq', desired_node_id);
-	end if;
+	perform pgautofailover.take_node_id(desired_node_id);
 	insert into pgautofailover.node_key (nodeid, address)
 	values (assigned_node_id, inet_client_addr());
 

@@ -12,5 +12,6 @@ revoke execute on function
 	pgautofailover.add_request(text, int, text, bigint, bool),
 	pgautofailover.wake(text, int),
 	pgautofailover.tell_others(bigint),
+	pgautofailover.take_node_id(bigint),
 	pgautofailover.settings_changed(pgautofailover.node, text)
 	from autoctl_node;

@@ -169,10 +169,7 @@ create function pgautofailover.node_active(
 	out assigned_group_state pgautofailover.replication_state,
 	out assigned_candidate_priority int, out assigned_replication_quorum bool)
 	language sql strict security definer set search_path = pg_catalog, pg_temp as $$
-	select a.assigned_node_id, a.assigned_group_id, a.assigned_group_state,
-		a.assigned_candidate_priority, a.assigned_replication_quorum
-	  from pgautofailover.node_active($1, pgautofailover.node_at($2, $3), $5, $6, $7,
-		0, '0/0', $9) a
+	select * from pgautofailover.node_active($1, $2, $3, $4, $5, $6, $7, pg_lsn '0/0', $9)
 $$;
 
 -- ... and for a position whose type is left open, as in '0/3000000'.
@@ -186,10 +183,7 @@ create function pgautofailover.node_active(
 	out assigned_group_state pgautofailover.replication_state,
 	out assigned_candidate_priority int, out assigned_replication_quorum bool)
 	language sql strict security definer set search_path = pg_catalog, pg_temp as $$
-	select a.assigned_node_id, a.assigned_group_id, a.assigned_group_state,
-		a.assigned_candidate_priority, a.assigned_replication_quorum
-	  from pgautofailover.node_active($1, pgautofailover.node_at($2, $3), $5, $6, $7,
-		0, $8::pg_lsn, $9) a
+	select * from pgautofailover.node_active($1, $2, $3, $4, $5, $6, $7, $8::pg_lsn, $9)
 $$;
 
 create function pgautofailover.get_other_nodes(
@@ -242,7 +236,7 @@ end $$;
 create function pgautofailover.testing_lock_formation(formation_id text) returns void
 	language plpgsql strict security definer set search_path = pg_catalog, pg_temp as $$
 begin
-	perform pg_advisory_xact_lock(hashtextextended('pgautofailover ' || formation_id, 0));
+	perform pgautofailover.lock_formation(formation_id);
 	perform from pgautofailover.nodegroup where formationid = formation_id
 	 order by groupid for update;
 end $$;
