@@ -1,9 +1,7 @@
 /* The monitor's shell: gather evidence, let fsm/ decide, store what it says. */
 /* SPDX-License-Identifier: PostgreSQL */
-#include <assert.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +10,12 @@
 
 #include "cmd/cmd.h"
 #include "cmd/monitor.h"
+#include "cmd/monitor_eyes.h"
 #include "cmd/monitor_snapshots.h"
 #include "fsm/snapshot.h"
-#include "ini/file.h"
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
-#include "pg/conf.h"
-#include "pg/hba.h"
-#include "pg/probe.h"
 #include "pg/store.h"
 #include "pg/store_snapshot.h"
 
@@ -36,20 +31,7 @@
 #define RETRY_MAX 5   /* of a decision that met another transaction */
 #define ROUNDS_MAX 16 /* decisions on one group in a row: requests in a queue */
 
-/* What this process has seen of a node with its own eyes and clock. */
-struct eye {
-	struct monitor *m;
-	int64_t node;
-	int64_t report_seq;
-	struct mono report_at;
-	struct mono attached_at;
-	struct probe probe;
-	int fd; /* registered with the loop, -1 none */
-	int health;
-	bool present;
-};
-
-/* ... and of a group. */
+/* What this process has seen of a group with its own eyes and clock. */
 struct place {
 	struct store_key key;
 	struct mono decide_at;
@@ -78,8 +60,7 @@ struct monitor {
 	struct log_once trouble;
 	struct log_once stand_by;
 	struct monitor_snapshots snapshots;
-	struct eye **eyes; /* pointers: the loop knows their addresses */
-	size_t neyes;
+	struct monitor_eyes eyes;
 	struct place *places;
 	size_t nplaces;
 	struct postmaster pm;
@@ -90,206 +71,7 @@ struct monitor {
 	bool leaving;
 };
 
-/* -- probes -- */
-
-/* Theirs when it is set, else from a password file when there is one, else the one that
- * a node gives the role when it is told none. */
-static const char *
-health_password(const struct config *c)
-{
-	const char *home = getenv("HOME");
-	char *pgpass;
-	bool file;
-
-	if (!str_empty(c->monitor_password))
-		return c->monitor_password;
-	pgpass = xasprintf("%s/.pgpass", home ? home : "");
-	file = getenv("PGPASSFILE") || getenv("PGPASSWORD") || file_exists(pgpass);
-	free(pgpass);
-	return file ? NULL : HOST_HEALTH;
-}
-
-static struct probe_times
-times(const struct monitor *m)
-{
-	const struct config *c = m->home->cfg;
-	struct probe_times t = { m->settings.health_check_period_ms,
-		m->settings.health_check_timeout_ms,
-		m->settings.health_check_retry_delay_ms,
-		{ c->sslmode, c->ca_file, c->crl_file, health_password(c) } };
-	int64_t half = m->settings.fast_verdict_window_ms / 2;
-
-	/* a verdict by silence needs a finished probe within its window */
-	if (t.timeout_ms > half)
-		t.timeout_ms = half;
-	if (t.retry_ms > half)
-		t.retry_ms = half;
-	return t;
-}
-
-static void eye_serve(void *arg, int fd, short revents);
-static void eye_wake(void *arg);
-
-static void
-eye_watch(struct eye *x)
-{
-	struct loop *l = x->m->loop;
-	int fd = probe_fd(&x->probe);
-
-	if (x->fd >= 0 && x->fd != fd)
-		loop_fd(l, x->fd, 0, NULL, NULL);
-	x->fd = fd;
-	if (fd >= 0)
-		loop_fd(l, fd, probe_events(&x->probe), eye_serve, x);
-	loop_timer(l, probe_wake(&x->probe), eye_wake, x);
-}
-
-static void
-eye_rest(struct eye *x)
-{
-	if (x->fd >= 0)
-		loop_fd(x->m->loop, x->fd, 0, NULL, NULL);
-	x->fd = -1;
-	loop_timer_stop(x->m->loop, eye_wake, x);
-	probe_drop(&x->probe);
-}
-
-static void tick_soon(struct monitor *);
-
-static void
-eye_step(struct eye *x)
-{
-	struct probe_times t = times(x->m);
-	enum fsm_witness before = x->probe.last;
-
-	/* libpq may close its descriptor in there: take it off the loop's list first */
-	if (x->fd >= 0)
-		loop_fd(x->m->loop, x->fd, 0, NULL, NULL);
-	x->fd = -1;
-	if (probe_step(&x->probe, &t, clock_mono()) && x->probe.last != before) {
-		log_debug("probe of node %" PRId64 ": %s%s%s", x->node,
-		    fsm_witness_name(x->probe.last), x->probe.failed ? ": " : "",
-		    x->probe.failed ? x->probe.why : "");
-		tick_soon(x->m);
-	}
-	eye_watch(x);
-}
-
-static void
-eye_serve(void *arg, int fd, short revents)
-{
-	(void)fd;
-	(void)revents;
-	eye_step(arg);
-}
-
-static void
-eye_wake(void *arg)
-{
-	eye_step(arg);
-}
-
-static struct eye *
-eye_find(const struct monitor *m, int64_t node)
-{
-	for (size_t i = 0; i < m->neyes; i++)
-		if (m->eyes[i]->node == node)
-			return m->eyes[i];
-	return NULL;
-}
-
-static struct eye *
-eye_new(struct monitor *m, int64_t node, const struct store_node *s)
-{
-	struct eye *x = xcalloc(1, sizeof *x);
-	struct mono now = clock_mono();
-
-	*x = (struct eye){ .m = m, .node = node, .fd = -1, .health = s->health };
-	x->report_seq = s->report_seq;
-	x->report_at = mono_after(now, -s->report_age_ms);
-	x->attached_at = now;
-	probe_init(&x->probe, s->host, s->port);
-	m->eyes = xrealloc(m->eyes, (m->neyes + 1) * sizeof *m->eyes);
-	m->eyes[m->neyes++] = x;
-	return x;
-}
-
-static void
-eyes_sweep(struct monitor *m, bool all)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < m->neyes; i++) {
-		struct eye *x = m->eyes[i];
-
-		if (x->present && !all) {
-			m->eyes[kept++] = x;
-			continue;
-		}
-		eye_rest(x);
-		free(x);
-	}
-	m->neyes = kept;
-}
-
-static void
-eye_probe(struct eye *x, const struct store_node *s)
-{
-	if (!x->m->settings.enable_health_checks) {
-		if (x->probe.last != FSM_WITNESS_NONE || x->fd >= 0) {
-			eye_rest(x);
-			probe_init(&x->probe, s->host, s->port);
-		}
-		return;
-	}
-	if (strcmp(x->probe.host, s->host) != 0 || x->probe.port != s->port) {
-		eye_rest(x);
-		probe_init(&x->probe, s->host, s->port);
-	}
-	if (!loop_timer_set(x->m->loop, eye_wake, x))
-		eye_step(x);
-}
-
 /* -- evidence -- */
-
-static int64_t
-age(struct mono since, struct mono now)
-{
-	int64_t ms = mono_between(since, now);
-
-	return ms > 0 ? ms : 0;
-}
-
-static void
-see_node(
-    struct monitor *m, struct fsm_node *n, const struct store_node *s, struct mono now)
-{
-	struct eye *x = eye_find(m, n->id);
-
-	if (!x)
-		x = eye_new(m, n->id, s);
-	x->present = true;
-	x->health = s->health;
-	if (x->report_seq != s->report_seq) {
-		x->report_seq = s->report_seq;
-		x->report_at = now;
-	}
-	if (n->attached)
-		x->attached_at = now;
-	eye_probe(x, s);
-	n->report_age_ms = age(x->report_at, now);
-	n->heard_age_ms += n->report_age_ms;
-	n->detached_age_ms = n->attached ? 0 : age(x->attached_at, now);
-	n->probe = x->probe.last;
-	n->probe_failed = x->probe.failed;
-	n->probe_ok_age_ms = x->probe.ever_ok ? age(x->probe.ok_at, now) : FSM_NEVER;
-	/* silence is looked into soon, and so is a report that the last probe contradicts
-	 */
-	if (n->report_age_ms > 600 ||
-	    (n->probe != FSM_WITNESS_OK &&
-		(n->pg == FSM_PG_STANDBY || n->pg == FSM_PG_RW)))
-		probe_hurry(&x->probe, now, m->settings.fast_verdict_window_ms / 6);
-}
 
 /* The writer is taken to have renewed whenever it reported; after the revocation was
  * stored no report renews. Who revoked has seen every report before; a monitor that
@@ -297,16 +79,16 @@ see_node(
 static void
 see_lease(struct monitor *m, struct place *p, struct fsm_group *g, struct mono now)
 {
-	const struct eye *writer =
-	    eye_find(m, g->op.revoked && g->op.old_writer ? g->op.old_writer : g->writer);
+	const struct mono *heard_at = monitor_eyes_report_at(
+	    &m->eyes, g->op.revoked && g->op.old_writer ? g->op.old_writer : g->writer);
 
 	if (!g->op.revoked || (!p->revoked && p->leased))
-		p->lease_at = writer ? writer->report_at : now;
+		p->lease_at = heard_at ? *heard_at : now;
 	else if (!p->revoked)
 		p->lease_at = now;
 	p->revoked = g->op.revoked;
 	p->leased = true;
-	g->lease_age_ms = age(p->lease_at, now);
+	g->lease_age_ms = mono_age(p->lease_at, now);
 }
 
 static void
@@ -314,10 +96,9 @@ see_group(struct monitor *m, struct place *p, struct store_group *s)
 {
 	struct mono now = clock_mono();
 
-	for (int i = 0; i < s->g.n; i++)
-		see_node(m, &s->g.node[i], &s->node[i], now);
+	monitor_eyes_see(&m->eyes, s, now);
 	see_lease(m, p, &s->g, now);
-	s->g.watch_age_ms = age(m->watch_since, now);
+	s->g.watch_age_ms = mono_age(m->watch_since, now);
 }
 
 /* -- decisions -- */
@@ -388,14 +169,9 @@ static int
 update_health(struct monitor *m, const struct store_group *s, struct err *e)
 {
 	for (int i = 0; i < s->g.n; i++) {
-		const struct eye *x = eye_find(m, s->g.node[i].id);
-		int health = s->node[i].health;
+		int health =
+		    monitor_eyes_health(&m->eyes, s->g.node[i].id, s->node[i].health);
 
-		if (x->probe.last == FSM_WITNESS_OK)
-			health = 1;
-		else if (x->probe.failed >= m->settings.health_check_max_retries &&
-			 (x->probe.ever_ok || health != -1))
-			health = 0;
 		if (health != s->node[i].health &&
 		    store_health(&m->db, s->g.node[i].id, health, e))
 			return -1;
@@ -537,8 +313,10 @@ decide_all(struct monitor *m, bool due_only)
 }
 
 static void
-tick_soon(struct monitor *m)
+tick_soon(void *arg)
 {
+	struct monitor *m = arg;
+
 	for (size_t i = 0; i < m->nplaces; i++)
 		m->places[i].decide_at = clock_mono();
 }
@@ -689,7 +467,7 @@ hold_epoch(struct monitor *m, struct err *e)
 			log_warn(
 			    "another monitor process has taken over, this one stands by");
 			m->epoch = 0;
-			eyes_sweep(m, true);
+			monitor_eyes_close(&m->eyes);
 			for (size_t i = 0; i < m->nplaces; i++)
 				m->places[i].leased = m->places[i].revoked = false;
 		}
@@ -749,11 +527,10 @@ housekeeping(struct monitor *m, struct err *e)
 	    store_publish(&m->db, &m->settings, e) || store_expire(&m->db, e) ||
 	    list_groups(m, e) || read_snapshots(m, e) || prune(m, e))
 		return -1;
-	for (size_t i = 0; i < m->neyes; i++)
-		m->eyes[i]->present = false;
+	monitor_eyes_begin(&m->eyes);
 	decide_all(m, false);
 	if (db_is_open(&m->db))
-		eyes_sweep(m, false);
+		monitor_eyes_end(&m->eyes);
 	return 0;
 }
 
@@ -870,10 +647,10 @@ next_ms(const struct monitor *m)
 	int64_t ms = TICK_MS;
 
 	for (size_t i = 0; i < m->nplaces && m->epoch; i++) {
-		int64_t left = mono_between(now, m->places[i].decide_at);
+		int64_t left = mono_age(now, m->places[i].decide_at);
 
 		if (left < ms)
-			ms = left > 0 ? left : 0;
+			ms = left;
 	}
 	return ms;
 }
@@ -906,7 +683,7 @@ leave(struct monitor *m, struct err *e)
 		log_debug("the epoch was not left");
 	db_unwatch(m);
 	db_close(&m->db);
-	eyes_sweep(m, true);
+	monitor_eyes_close(&m->eyes);
 	if (m->home->embedded && m->service->stop) {
 		log_info("stopping the monitor's Postgres");
 		rc = postmaster_stop(&m->home->host, &how, e);
@@ -940,6 +717,11 @@ monitor_serve(
 	m.connect_wait_ms = m.pm_wait_ms = RECONNECT_MS;
 	m.round_at = clock_mono();
 	fsm_settings_default(&m.settings);
+	m.eyes = (struct monitor_eyes){ .loop = loop,
+		.cfg = home->cfg,
+		.settings = &m.settings,
+		.changed = tick_soon,
+		.arg = &m };
 	set_holder(&m);
 	loop_timer(loop, clock_mono(), tick, &m);
 	log_info("the monitor runs, pid %d", (int)getpid());
@@ -954,7 +736,6 @@ monitor_serve(
 	if (leave(&m, rc ? NULL : e))
 		rc = -1;
 	buf_drop(&m.snapshots.path);
-	free(m.eyes);
 	free(m.places);
 	log_info("the monitor has stopped");
 	return rc;

@@ -45,6 +45,13 @@ mono_between(struct mono from, struct mono to)
 	return to.ms - from.ms;
 }
 
+/* The same of what has happened already: never negative. */
+static inline int64_t
+mono_age(struct mono since, struct mono now)
+{
+	return now.ms > since.ms ? now.ms - since.ms : 0;
+}
+
 static inline bool
 mono_reached(struct mono now, struct mono deadline)
 {
