@@ -10,6 +10,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/service.h"
+#include "ini/clock.h"
 #include "ini/file.h"
 #include "ini/log.h"
 #include "ini/mem.h"
@@ -17,6 +18,9 @@
 #include "pg/uri.h"
 
 #include "ini/ban.h"
+
+#define CONNECT_MS 2000
+#define AGAIN_MS 200
 
 /* -- setting up -- */
 
@@ -133,14 +137,21 @@ say_here(struct cmd_ctx *x)
 	    "select set_config('pgautofailover.node', 'here', false)", DB_END);
 }
 
-int
-cmd_open_monitor(struct cmd_ctx *x)
+/* Seconds, in PGCONNECT_TIMEOUT: of one attempt, and of all of them. */
+static int64_t
+connect_ms(void)
 {
-	struct db_target t = { .connect_ms = 2000, .statement_ms = 10000 };
 	const char *seconds = getenv("PGCONNECT_TIMEOUT");
+	int64_t ms;
 
-	if (seconds && str_ms(seconds, 1000, &t.connect_ms, NULL) == 0 && !t.connect_ms)
-		t.connect_ms = 2000;
+	return seconds && str_ms(seconds, 1000, &ms, NULL) == 0 && ms ? ms : CONNECT_MS;
+}
+
+int
+cmd_try_monitor(struct cmd_ctx *x)
+{
+	struct db_target t = { .connect_ms = connect_ms(), .statement_ms = 10000 };
+
 	if (db_is_open(&x->monitor))
 		return 0;
 	if (monitor_uri(x))
@@ -153,6 +164,29 @@ cmd_open_monitor(struct cmd_ctx *x)
 	}
 	err_clear(&x->err); /* of the places where it was looked for in vain */
 	return t.uri ? say_here(x) : 0;
+}
+
+/* Nobody listens, or the server is starting, or full: that may change within seconds. */
+static bool
+may_pass(const struct err *e)
+{
+	return e->kind == ERR_MONITOR &&
+	       (!e->sqlstate[0] || str_starts(e->sqlstate, "57P") ||
+		   str_starts(e->sqlstate, "53"));
+}
+
+int
+cmd_open_monitor(struct cmd_ctx *x)
+{
+	struct mono end = mono_after(clock_mono(), connect_ms());
+
+	while (cmd_try_monitor(x)) {
+		if (!may_pass(&x->err) || mono_between(clock_mono(), end) <= AGAIN_MS)
+			return -1;
+		clock_nap_ms(AGAIN_MS);
+		err_clear(&x->err);
+	}
+	return 0;
 }
 
 static void

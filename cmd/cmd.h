@@ -175,6 +175,8 @@ int cmd_load_config(struct cmd_ctx *) __attribute__((warn_unused_result));
 
 /* Opens ctx->monitor: --monitor, PG_AUTOCTL_MONITOR, else by the settings of PGDATA. */
 int cmd_open_monitor(struct cmd_ctx *) __attribute__((warn_unused_result));
+/* The same without trying again while it does not answer. */
+int cmd_try_monitor(struct cmd_ctx *) __attribute__((warn_unused_result));
 
 /* The group in force: --group, the node's own, or the only one of the formation. */
 int cmd_group(struct cmd_ctx *, int *group) __attribute__((warn_unused_result));

@@ -208,5 +208,10 @@ refuses 3 'no service' status --pgdata "$root/n1"
 ok "stop" "$autoctl" stop --fast --pgdata "$root/n2"
 ok "the other one leaves" within 60 gone "$(pid_of node_2)"
 refuses 12 'no service' stop --pgdata "$root/n2"
+ok "the monitor stops" monitor_down
+monitor_start
+export PGCONNECT_TIMEOUT=30
+answers show uri --formation monitor --json --monitor "$uri"
+unset PGCONNECT_TIMEOUT
 refuses 6 'connect to the monitor' show state --monitor "${uri%%:$mport*}:$((mport + 9))/x"
 done_testing
