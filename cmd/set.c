@@ -6,6 +6,7 @@
 
 #include "cmd/cmd.h"
 #include "ini/clock.h"
+#include "ini/log.h"
 #include "ini/str.h"
 #include "pg/store.h"
 
@@ -121,14 +122,26 @@ static const char settling_sql[] =
     "where m.formationid = g.formationid and m.groupid = g.groupid) > 1 "
     "and (g.dirty or 'apply_settings' in (n.goalstate, n.reportedstate))";
 
+/* What the monitor says meanwhile is for the operator, too. 1: there was something. */
+static int
+relay(struct cmd_ctx *x, int64_t ms)
+{
+	struct db_notice n;
+	int rc = db_wait_notice(&x->monitor, &n, ms, &x->err);
+
+	if (rc > 0 && strcmp(n.channel, "log") == 0)
+		log_info("%s", n.payload);
+	return rc;
+}
+
 /* Until the primary has taken the new settings over: no group is dirty or on its way. */
 static int
 settle(struct cmd_ctx *x)
 {
 	struct mono end = mono_after(clock_mono(), SETTLE_MS);
-	struct db_notice n;
 	struct rows r = { 0 };
 	bool waiting = true;
+	int heard = 1;
 
 	while (waiting) {
 		if (db_query(&x->monitor, &x->err, &r, settling_sql,
@@ -143,10 +156,12 @@ settle(struct cmd_ctx *x)
 			return err_hint(&x->err,
 			    "it does so when it can: see \"%s show state\"", x->program);
 		}
-		if (waiting && db_wait_notice(&x->monitor, &n, 500, &x->err) < 0)
+		if (waiting && relay(x, 500) < 0)
 			return -1;
 	}
-	return 0;
+	while (heard > 0)
+		heard = relay(x, 0);
+	return heard;
 }
 
 static int

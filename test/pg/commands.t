@@ -129,17 +129,18 @@ has '{group}' 0
 # properties
 answers get node candidate-priority --pgdata "$root/n2"
 is "$out" 50 "of the local node"
-answers set node candidate-priority 70 --monitor "$uri" --name node_2
+run set node candidate-priority 70 --monitor "$uri" --name node_2
 is "$out" 70 "the new one"
+like "$err" "Setting candidate priority to 70" "... and what the monitor says of it"
 ok "the primary took it over" wait_pair 1 2 10
 answers get node candidate-priority --json --monitor "$uri" --name node_2
 has '{candidate-priority}' 70
 has '{name}' node_2
-answers set node replication-quorum false --pgdata "$root/n2" --json
+answers -q set node replication-quorum false --pgdata "$root/n2" --json
 has '{replication-quorum}' false
 ok "the primary waits for nobody" within 10 eval \
 	'[ "$(sql 1 "show synchronous_standby_names")" = "" ]'
-answers set node replication-quorum true --pgdata "$root/n2"
+answers -q set node replication-quorum true --pgdata "$root/n2"
 ok "and waits again" wait_pair 1 2 30
 answers get node replication-quorum --pgdata "$root/n2"
 is "$out" true "as before"
