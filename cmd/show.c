@@ -370,11 +370,16 @@ monitor_uri_text(struct cmd_ctx *x, struct buf *b)
 		uri_format(b, &p);
 }
 
+/* The read replicas of a formation are clusters of other names than "default". */
 static const char uris_sql[] =
-    "select f.formationid as name, pgautofailover.formation_uri(f.formationid, "
-    "'default', $2, "
-    "$3, $4) as uri from pgautofailover.formation f "
-    "where $1::text is null or f.formationid = $1 order by 1";
+    "select case cluster when 'default' then 'formation' else 'read-replica' end as "
+    "type, "
+    "case cluster when 'default' then formationid else cluster end as name, "
+    "pgautofailover.formation_uri(formationid, cluster, $2, $3, $4) as uri from ("
+    "select formationid, 'default' as cluster from pgautofailover.formation union "
+    "select formationid, nodecluster from pgautofailover.node) c "
+    "where ($1::text is null or formationid = $1) and ($5::text is null or cluster = $5) "
+    "order by formationid, cluster <> 'default', cluster";
 
 static void
 uris_print(struct cmd_ctx *x, const char *monitor, const struct rows *r)
@@ -395,11 +400,12 @@ uris_print(struct cmd_ctx *x, const char *monitor, const struct rows *r)
 	buf_str(&b, "\n    }");
 	for (int i = 0; i < r->count; i++) {
 		struct row row = row_at(r, i);
-		out_cell(&o, "formation");
+		out_cell(&o, "%s", row_text(&row, "type"));
 		out_cell(&o, "%s", row_text(&row, "name"));
 		out_cell(&o, "%s", row_text(&row, "uri"));
-		buf_str(
-		    &b, ",\n    {\n        \"type\": \"formation\",\n        \"name\": ");
+		buf_str(&b, ",\n    {\n        \"type\": ");
+		buf_json(&b, row_text(&row, "type"));
+		buf_str(&b, ",\n        \"name\": ");
 		buf_json(&b, row_text(&row, "name"));
 		buf_str(&b, ",\n        \"uri\": ");
 		buf_json(&b, row_text(&row, "uri"));
@@ -436,39 +442,67 @@ uri_one(struct cmd_ctx *x, const char *monitor, const char *name, const char *ur
 	buf_drop(&b);
 }
 
+/* One formation's URI alone; its read replicas' with --citus-cluster. */
+static int
+uri_of(struct cmd_ctx *x, const char *monitor, const struct rows *r)
+{
+	const char *f = x->args.formation, *cluster = x->args.citus_cluster;
+	struct row row = { 0 };
+
+	if (r->count)
+		row = row_at(r, 0);
+	if (r->count && !row_null(&row, "uri")) {
+		uri_one(x, monitor, f, row_text(&row, "uri"));
+		return 0;
+	}
+	return err_set(&x->err, ERR_MONITOR,
+	    cluster ? "formation \"%s\" has no nodes in cluster \"%s\""
+		    : "formation \"%s\" has no nodes",
+	    f, cluster);
+}
+
+static const char *
+or_else(const char *text, const char *other)
+{
+	return str_empty(text) ? other : text;
+}
+
+static int
+uris(struct cmd_ctx *x, const char *monitor)
+{
+	static const struct config none = { 0 };
+	const struct config *c = x->have_config ? &x->config : &none;
+	const char *f = x->args.formation, *cluster = x->args.citus_cluster;
+	struct rows r = { 0 };
+	int rc = 0;
+
+	/* of the formation itself there is one, the first */
+	if (db_query(&x->monitor, &x->err, &r, uris_sql, f, or_else(c->sslmode, "prefer"),
+		or_else(c->ca_file, ""), or_else(c->crl_file, ""),
+		f && !cluster ? "default" : cluster, DB_END))
+		return -1;
+	if (f)
+		rc = uri_of(x, monitor, &r);
+	else
+		uris_print(x, monitor, &r);
+	rows_drop(&r);
+	return rc;
+}
+
 int
 cmd_show_uri(struct cmd_ctx *x)
 {
 	const char *f = x->args.formation;
 	struct buf m = { 0 };
-	struct rows r = { 0 };
-	int rc = -1;
+	int rc = 0;
 
 	if (open_for_show(x))
 		return -1;
 	monitor_uri_text(x, &m);
-	if (f && strcmp(f, "monitor") == 0) {
+	if (f && strcmp(f, "monitor") == 0)
 		uri_one(x, buf_peek(&m), NULL, NULL);
-		rc = 0;
-	} else if (db_query(&x->monitor, &x->err, &r, uris_sql, f,
-		       x->have_config && x->config.sslmode ? x->config.sslmode : "prefer",
-		       x->have_config && x->config.ca_file ? x->config.ca_file : "",
-		       x->have_config && x->config.crl_file ? x->config.crl_file : "",
-		       DB_END) == 0) {
-		struct row row = { 0 };
-		if (r.count)
-			row = row_at(&r, 0);
-		if (f && (r.count == 0 || row_null(&row, "uri")))
-			err_set(&x->err, ERR_MONITOR, "formation \"%s\" has no nodes", f);
-		else {
-			if (f)
-				uri_one(x, buf_peek(&m), f, row_text(&row, "uri"));
-			else
-				uris_print(x, buf_peek(&m), &r);
-			rc = 0;
-		}
-	}
-	rows_drop(&r);
+	else
+		rc = uris(x, buf_peek(&m));
 	buf_drop(&m);
 	return rc;
 }

@@ -137,7 +137,7 @@ const struct cmd cmd_table[] = {
 
 { "show state", cmd_show_state, 0, "the nodes and their states", REMOTE " group local watch json" },
 { "show events", cmd_show_events, 0, "what happened last", REMOTE " group count watch json" },
-{ "show uri", cmd_show_uri, 0, "connection strings", REMOTE " json" },
+{ "show uri", cmd_show_uri, 0, "connection strings", REMOTE " citus-cluster json" },
 { "show settings", cmd_show_settings, CMD_MONITOR, "replication settings of a formation", REMOTE " json" },
 { "show standby-names", cmd_show_standby_names, CMD_MONITOR, "synchronous_standby_names of a group", REMOTE " group json" },
 { "show timeline", cmd_show_timeline, CMD_MONITOR, "the timelines of a group, and who is on them", REMOTE " group" },

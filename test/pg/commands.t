@@ -106,6 +106,13 @@ has '{default}' "$app"
 answers show uri --formation monitor --pgdata "$root/m"
 ok "the monitor's leads to it" psql -XAtq "$out" -c 'select 1'
 refuses 6 'nobody' show uri --formation nobody --monitor "$uri"
+monitor_sql "update pgautofailover.node set nodecluster = 'reports' where nodename = 'node_2'"
+answers show uri --pgdata "$root/m"
+like "$out" '^read-replica \| +reports \| postgres://127.0.0.1:[0-9]+/postgres\?sslmode=prefer$' "read replicas apart"
+answers show uri --formation default --citus-cluster reports --monitor "$uri"
+is "$out" "postgres://127.0.0.1:$(node_port 2)/postgres?sslmode=prefer" "... and alone"
+refuses 6 'cluster "none"' show uri --formation default --citus-cluster none --monitor "$uri"
+monitor_sql "update pgautofailover.node set nodecluster = 'default'"
 
 # settings
 for cmd in "show settings" "get formation settings"; do
