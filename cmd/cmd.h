@@ -211,6 +211,10 @@ int cmd_check_value(const char *type, const char *value, struct err *)
     __attribute__((warn_unused_result));
 bool cmd_takes(const struct cmd *, const struct cmd_opt *);
 
+/* show.c: what clients can do at a node in that state: "read-write", "read-only", "none".
+ */
+const char *cmd_connection_type(const char *state);
+
 /* The commands, each where its words say. */
 int cmd_monitor_run(struct cmd_ctx *);
 int cmd_create_monitor(struct cmd_ctx *);

@@ -66,8 +66,8 @@ print_json(struct cmd_ctx *x, struct rows *r)
 
 /* -- state -- */
 
-static const char *
-connection_type(const char *state)
+const char *
+cmd_connection_type(const char *state)
 {
 	int s = fsm_state_find(state);
 	unsigned flags = s < 0 ? 0 : fsm_state_flags((enum fsm_state)s);
@@ -99,7 +99,7 @@ state_row(struct out *o, const struct row *r)
 		out_cell(o, "%s", row_text(r, "node_id"));
 	out_cell(o, "%s:%s", row_text(r, "nodehost"), row_text(r, "nodeport"));
 	out_cell(o, "%3s: %s", row_text(r, "reported_tli"), row_text(r, "lsn"));
-	out_cell(o, "%s%s", connection_type(row_text(r, "current_group_state")),
+	out_cell(o, "%s%s", cmd_connection_type(row_text(r, "current_group_state")),
 	    health < 0    ? " ?"
 	    : health == 0 ? " !"
 			  : "");
@@ -224,7 +224,7 @@ local_control(const struct cmd_ctx *x, struct control *c)
 static void
 local_json(const struct cmd_ctx *x, const struct keeper *k, const struct control *c)
 {
-	const char *type = connection_type(fsm_state_name(k->current));
+	const char *type = cmd_connection_type(fsm_state_name(k->current));
 	char lsn[STR_LSN_MAX];
 	struct buf b = { 0 };
 
@@ -268,7 +268,7 @@ local_state(struct cmd_ctx *x)
 	    &o, "%s:%d", x->config.hostname ? x->config.hostname : "", x->config.port);
 	out_cell(&o, "%3d: %s", c.tli,
 	    str_lsn_format(c.min_recovery ? c.min_recovery : c.checkpoint, lsn));
-	out_cell(&o, "%s ?", connection_type(fsm_state_name(k->current)));
+	out_cell(&o, "%s ?", cmd_connection_type(fsm_state_name(k->current)));
 	out_cell(&o, "%s", fsm_state_name(k->current));
 	out_cell(&o, "%s", fsm_state_name(k->goal));
 	out_print(&o);

@@ -12,20 +12,41 @@
 #define EVERY_MS 1000
 #define STATEMENT_MS 3000
 
-enum { NAME, HOST, TLI, LAG, REPORT, CHECK, REPORTED, ASSIGNED, COLUMNS };
+enum {
+	NAME,
+	NODE,
+	REGION,
+	QUORUM,
+	PRIORITY,
+	HOST,
+	TLI,
+	LAG,
+	CONNECTION,
+	REPORT,
+	CHECK,
+	REPORTED,
+	ASSIGNED,
+	COLUMNS
+};
+
+#define RANKS 6
 
 static const struct {
 	const char *title, *name;
 	int rank; /* columns with the highest are left out first */
 	bool left;
-} columns[COLUMNS] = { { "Name", "nodename", 0, true }, { "Host:Port", "host", 2, true },
+} columns[COLUMNS] = { { "Name", "nodename", 0, true }, { "Node", "nodeid", 3, false },
+	{ "Region", "region", RANKS, true }, { "Quorum", "quorum", 5, true },
+	{ "Priority", "priority", 5, false }, { "Host:Port", "host", 2, true },
 	{ "TLI: LSN", "lsn", 1, false }, { "Lag", "lag", 0, false },
-	{ "Report", "age", 0, false }, { "Check", "health", 0, true },
-	{ "Reported State", "reportedstate", 0, true },
+	{ "Connection", "reportedstate", 4, true }, { "Report", "age", 0, false },
+	{ "Check", "health", 0, true }, { "Reported State", "reportedstate", 0, true },
 	{ "Assigned State", "goalstate", 0, true } };
 
 static const char nodes_sql[] =
-    "select n.nodename, n.nodehost || ':' || n.nodeport as host, "
+    "select n.nodename, n.nodeid, n.region, case when n.replicationquorum then 'yes' "
+    "else 'no' end as quorum, n.candidatepriority as priority, n.nodehost || ':' || "
+    "n.nodeport as host, "
     "n.reportedtli || ': ' || n.reportedlsn as lsn, "
     "case when w.nodeid is null then '' else pg_catalog.pg_size_pretty("
     "greatest(0, w.reportedlsn - n.reportedlsn)) end as lag, "
@@ -49,16 +70,24 @@ static const char events_sql[] =
     "where formationid = $1 and ($2::text is null or groupid = $2::int) "
     "order by eventid desc limit 200";
 
+static const char *
+cell(const struct row *r, int c)
+{
+	const char *text = row_text(r, columns[c].name);
+
+	return c == CONNECTION ? cmd_connection_type(text) : text;
+}
+
 static void
 choose(const struct rows *r, int cols, int width[COLUMNS])
 {
-	int rank = 2, sum;
+	int rank = RANKS, sum;
 
 	for (int c = 0; c < COLUMNS; c++) {
 		width[c] = screen_width(columns[c].title);
 		for (int i = 0; i < r->count; i++) {
 			struct row row = row_at(r, i);
-			int w = screen_width(row_text(&row, columns[c].name));
+			int w = screen_width(cell(&row, c));
 			width[c] = w > width[c] ? w : width[c];
 		}
 	}
@@ -88,9 +117,8 @@ node_lines(struct buf *b, const struct rows *r, const int width[COLUMNS])
 		for (int c = 0; c < COLUMNS; c++) {
 			if (!width[c])
 				continue;
-			screen_cell(b,
-			    i < 0 ? columns[c].title : row_text(&row, columns[c].name),
-			    width[c], columns[c].left);
+			screen_cell(b, i < 0 ? columns[c].title : cell(&row, c), width[c],
+			    columns[c].left);
 			buf_str(b, "  ");
 		}
 		buf_char(b, '\n');
