@@ -88,6 +88,7 @@ struct cmd_args {
 	bool tsv;
 	bool mdoc;
 	bool read_write;
+	bool wait_monitor; /* --wait of watch, which takes no seconds */
 };
 
 struct cmd_ctx;
@@ -205,6 +206,8 @@ void help_below(
     struct buf *, const struct cmd_ctx *, int nwords, const char *const *word);
 /* wrong.c: fills the error and its hint; returns -1. */
 int help_wrong_words(struct cmd_ctx *, const struct cmd_line *, int best);
+/* How a row of the options is typed: some names mean one thing here, another there. */
+const char *cmd_opt_typed(const struct cmd_opt *);
 const struct cmd_opt *cmd_opt_find(const char *name, size_t len);
 /* line.c: the value of an option or a word, by its type in the table: "<0..100>". */
 int cmd_check_value(const char *type, const char *value, struct err *)

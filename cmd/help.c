@@ -43,11 +43,13 @@ nth(const struct cmd *c, int n, char *letter)
 	return &cmd_options[n];
 }
 
-/* What a person types: create monitor's list of formations is --formation. */
-static const char *
-typed(const struct cmd_opt *o)
+/* What a person types. */
+const char *
+cmd_opt_typed(const struct cmd_opt *o)
 {
-	return o->type == CMD_LIST ? "formation" : o->name;
+	if (o->type == CMD_LIST)
+		return "formation";
+	return o->offset == offsetof(struct cmd_args, wait_monitor) ? "wait" : o->name;
 }
 
 static void
@@ -59,7 +61,7 @@ option_line(struct buf *b, const struct cmd_opt *o, char letter)
 		buf_printf(&left, "-%c, ", letter);
 	else
 		buf_str(&left, "    ");
-	buf_printf(&left, "--%s", typed(o));
+	buf_printf(&left, "--%s", cmd_opt_typed(o));
 	if (o->arg)
 		buf_printf(&left, " %s", o->arg);
 	buf_printf(b, "  %-38s %s\n", buf_peek(&left), o->text);
@@ -134,7 +136,7 @@ help_mdoc(void)
 		if (!(c->flags & CMD_INTERNAL))
 			mdoc_usage(&b, c->usage);
 	for (const struct cmd_opt *o = cmd_options; o->name; o++)
-		if (o->type != CMD_LIST)
+		if (str_eq(cmd_opt_typed(o), o->name))
 			buf_printf(&b, ".Fl -%s\n", o->name);
 	fputs(buf_peek(&b), stdout);
 	buf_drop(&b);
@@ -266,7 +268,7 @@ complete_option(struct typing *t, const struct cmd *c)
 
 	for (int i = 0; (o = nth(c, i, &letter)) != NULL; i++) {
 		struct buf b = { 0 };
-		buf_printf(&b, "--%s", typed(o));
+		buf_printf(&b, "--%s", cmd_opt_typed(o));
 		suggest(t, buf_peek(&b), buf_len(&b));
 		buf_drop(&b);
 	}

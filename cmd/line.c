@@ -139,19 +139,17 @@ by_letter(const struct cmd *c, char letter)
 	return NULL;
 }
 
-/* --formation of create monitor may be repeated: a list, another row of the options. */
+/* --formation of create monitor may be repeated, --wait of watch takes no seconds: what
+ * the command lists comes first. */
 static const struct cmd_opt *
 by_name(const struct cmd *c, const char *name, size_t len)
 {
-	const struct cmd_opt *o = cmd_opt_find(name, len);
 	char letter;
 
-	if (c && o && strcmp(o->name, "formation") == 0 && !listed(c, o, &letter)) {
-		const struct cmd_opt *list = cmd_opt_find("formations", 10);
-		if (listed(c, list, &letter))
-			return list;
-	}
-	return o;
+	for (const struct cmd_opt *o = cmd_options; c && o->name; o++)
+		if (same(name, len, cmd_opt_typed(o)) && listed(c, o, &letter))
+			return o;
+	return cmd_opt_find(name, len);
 }
 
 /* -- values: what stands between < > in the table is their type -- */
@@ -199,7 +197,7 @@ store(struct cmd_args *a, const struct cmd_opt *o, const char *value, struct err
 	char *at = (char *)a + o->offset;
 
 	if (value && cmd_check_value(o->arg, value, e))
-		return err_wrap(e, "--%s", o->type == CMD_LIST ? "formation" : o->name);
+		return err_wrap(e, "--%s", cmd_opt_typed(o));
 	switch (o->type) {
 	case CMD_FLAG:
 		*(bool *)(void *)at = true;
@@ -262,7 +260,7 @@ read_long(struct reader *r)
 		value = text + len + 1;
 	else if (o->arg && !r->arg[1])
 		return err_set(r->err, ERR_USAGE, "--%s needs a value: %s",
-		    o->type == CMD_LIST ? "formation" : o->name, o->arg);
+		    cmd_opt_typed(o), o->arg);
 	else if (o->arg)
 		value = *++r->arg;
 	return keep(r, o, value);

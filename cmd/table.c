@@ -59,6 +59,7 @@ const struct cmd_opt cmd_options[] = {
 { 0, "server-key", "<path>", "key of that certificate", CMD_TEXT, AT(server_key) },
 /* waiting, looking */
 { 0, "wait", "<seconds>", "how long to wait for the result", CMD_TEXT, AT(wait) },
+{ 0, "wait-monitor", NULL, "also when the monitor does not answer: until it does", CMD_FLAG, AT(wait_monitor) },
 { 0, "no-wait", NULL, "do not wait until the node has left", CMD_FLAG, AT(no_wait) },
 { 'n', "count", "<number>", "how many events (default: 10)", CMD_TEXT, AT(count) },
 { 0, "if-lost", "<node>", "what would be done if this node were lost now", CMD_TEXT, AT(if_lost) },
@@ -116,7 +117,7 @@ const struct cmd cmd_table[] = {
 { "stop", cmd_stop, CMD_PGDATA, "stop the service", "pgdata fast immediate sigkill" },
 { "reload", cmd_reload, CMD_PGDATA, "let the service read its settings again", "pgdata" },
 { "status", cmd_status, CMD_PGDATA, "tell whether the service and its Postgres run", "pgdata json" },
-{ "watch", cmd_watch, 0, "a formation live on the whole terminal", REMOTE " group" },
+{ "watch", cmd_watch, 0, "a formation live on the whole terminal", REMOTE " group wait-monitor" },
 
 { "create monitor", cmd_create_monitor, CMD_PGDATA, "create a monitor", CREATE_MONITOR " run" },
 { "create postgres", cmd_create_postgres, CMD_PGDATA, "create a node, or adopt a Postgres", CREATE_NODE " run" },

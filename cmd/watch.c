@@ -148,7 +148,7 @@ ask(struct cmd_ctx *x, const struct screen *s, struct buf *b)
 	struct rows r = { 0 };
 	int width[COLUMNS];
 
-	if (cmd_open_monitor(x))
+	if (cmd_try_monitor(x))
 		return -1;
 	x->monitor.statement_ms = STATEMENT_MS;
 	if (lines_of(x, b, notes_sql) ||
@@ -189,6 +189,19 @@ renew(struct cmd_ctx *x, const struct screen *s, struct buf *page)
 		db_close(&x->monitor);
 }
 
+/* With --wait the screen is there at once, and says who is awaited: for what time will
+ * not mend there is no screen. */
+static int
+open_first(struct cmd_ctx *x)
+{
+	if (!x->args.wait_monitor)
+		return cmd_open_monitor(x);
+	if (cmd_try_monitor(x) && x->err.kind != ERR_MONITOR)
+		return -1;
+	err_clear(&x->err);
+	return 0;
+}
+
 int
 cmd_watch(struct cmd_ctx *x)
 {
@@ -197,7 +210,7 @@ cmd_watch(struct cmd_ctx *x)
 	struct screen s;
 	int rc;
 
-	if (cmd_open_monitor(x) || screen_open(&s, &x->err))
+	if (open_first(x) || screen_open(&s, &x->err))
 		return -1;
 	for (;;) {
 		int64_t left = mono_between(clock_mono(), next);
