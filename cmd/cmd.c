@@ -441,8 +441,8 @@ cmd_main(int argc, char **argv)
 	memset(&x.args, 0, sizeof x.args);
 	if (cmd_read(x.cmd, argv, &l, &x.args, &x.err) || cmd_bind(&x, &l))
 		return option_error(&x);
-	cmd_hide_secrets(&x);
 	set_log(&x);
+	cmd_hide_secrets(&x);
 	rc = run(&x);
 	db_close(&x.monitor);
 	return rc;

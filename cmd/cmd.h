@@ -167,6 +167,12 @@ int cmd_bind(struct cmd_ctx *, const struct cmd_line *)
 void cmd_hide_secrets(struct cmd_ctx *);
 /* One from the environment, which no child gets to see; NULL: not set. */
 const char *cmd_secret_env(const char *name);
+/* One line of stdin, asked for without an echo where stdin is a terminal; it is never
+ * freed. */
+int cmd_secret_stdin(const char *what, const char **value, struct err *)
+    __attribute__((warn_unused_result));
+/* Does this key of the settings file hold one? */
+bool cmd_is_secret(const char *key);
 
 /* cmd.c: everything from argv to the exit status. */
 int cmd_main(int argc, char **argv);

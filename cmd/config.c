@@ -113,12 +113,14 @@ int
 cmd_config_set(struct cmd_ctx *x)
 {
 	const char *key = x->word[0];
+	const char *value = x->word[1];
+	bool from_stdin = str_eq(value, "-");
 	struct buf b = { 0 };
 	int rc;
 
-	if (refuse_region(x))
+	if (refuse_region(x) || (from_stdin && cmd_secret_stdin(key, &value, &x->err)))
 		return -1;
-	if (config_set(&x->config, key, x->word[1], &x->err)) {
+	if (config_set(&x->config, key, value, &x->err)) {
 		x->err.kind = ERR_CONFIG;
 		return -1;
 	}
@@ -128,7 +130,8 @@ cmd_config_set(struct cmd_ctx *x)
 		return -1;
 	rc = config_get(&x->config, key, &b, &x->err);
 	if (rc == 0) {
-		puts(buf_peek(&b));
+		/* who hides it on its way in does not want to see it here */
+		puts(from_stdin && cmd_is_secret(key) ? "****" : buf_peek(&b));
 		cmd_metadata_reload(x);
 	}
 	buf_drop(&b);

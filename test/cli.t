@@ -240,6 +240,26 @@ is "$(stat -c %a "$cfg")" 600 "for our eyes only"
 ok "blanks at the ends" "$autoctl" config set replication.password ' p"\#; ' --pgdata "$dir/n1"
 is "$("$autoctl" config get replication.password --pgdata "$dir/n1")" ' p"\#; ' "are kept"
 
+# ... and need not be on the command line
+like "$("$autoctl" config set replication.password p1 --pgdata "$dir/n1" 2>&1)" 'seen by others' \
+	"a password on the command line: a warning"
+is "$("$autoctl" -q config set replication.password p1 --pgdata "$dir/n1" 2>&1)" p1 "... or none"
+printf ' p"\\2; \nthe next line\n' >"$dir/in"
+is "$(PGDATA=$dir/n1 "$autoctl" config set replication.password - <"$dir/in" 2>&1)" '****' \
+	"one from stdin is not shown"
+is "$("$autoctl" config get replication.password --pgdata "$dir/n1")" ' p"\2; ' "... and whole"
+is "$({
+	PGDATA=$dir/n1 "$autoctl" config set postgresql.port -
+	cat
+} <<-END
+	5500
+	the next command's
+END
+)" "5500
+the next command's" "any value may come from stdin, one line of it"
+refuses 1 'nothing came in' config set replication.password - --pgdata "$dir/n1"
+is "$("$autoctl" config get replication.password --pgdata "$dir/n1")" ' p"\2; ' "what is refused changes nothing"
+
 # broken LINE TEXT ERE : one line of the file replaced; it is named, with its number.
 broken() {
 	write_cfg

@@ -103,7 +103,7 @@ ok "nothing is lost" writer_verify
 
 # another password, while all is running
 config_set() {
-	timeout 30 "$autoctl" config set replication.password "$new_secret" \
+	echo "$new_secret" | timeout 30 "$autoctl" config set replication.password - \
 		--pgdata "$root/n$1" >/dev/null
 }
 ok "another password for replication, on node 1" config_set 1
