@@ -3,6 +3,8 @@
 /* SPDX-License-Identifier: PostgreSQL */
 #include "cmd/setup.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,9 +179,15 @@ json_line(struct buf *b, const char *text, int n)
 	buf_drop(&part);
 }
 
+static const char *
+life_of(pid_t pid)
+{
+	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) ? "running" : "stale";
+}
+
 /* "<pid> <name>", from line 6 on. */
 static void
-json_services(struct buf *b, const char *text, const char *indent)
+json_services(struct buf *b, const char *text, bool with_status, const char *indent)
 {
 	const char *line;
 	size_t len;
@@ -191,8 +199,11 @@ json_services(struct buf *b, const char *text, const char *indent)
 			buf_add(&name, line + digits + 1, len - digits - 1);
 		buf_printf(b, "%s\n%s        { \"name\": ", n > 6 ? "," : "", indent);
 		buf_json(b, buf_peek(&name));
-		buf_printf(b, ", \"pid\": %d, \"status\": \"running\", \"version\": ",
-		    (int)strtol(line, NULL, 10));
+		pid_t pid = (pid_t)strtol(line, NULL, 10);
+		buf_printf(b, ", \"pid\": %d, ", (int)pid);
+		if (with_status)
+			buf_printf(b, "\"status\": \"%s\", ", life_of(pid));
+		buf_str(b, "\"version\": ");
 		json_line(b, text, 3);
 		buf_str(b, ", \"pgautofailover\": ");
 		json_line(b, text, 4);
@@ -221,7 +232,7 @@ show_pid_json(
 	buf_printf(b, ",\n%s    \"version\": ", indent);
 	json_line(b, text, 3);
 	buf_printf(b, ",\n%s    \"semId\": 0,\n%s    \"services\": [", indent, indent);
-	json_services(b, text, indent);
+	json_services(b, text, with_status, indent);
 	if (line_of(text, 6, &len))
 		buf_printf(b, "\n%s    ", indent);
 	buf_printf(b, "]\n%s}", indent);

@@ -188,6 +188,7 @@ run status --json --pgdata "$root/n1"
 has '{pg_autoctl,status}' running
 has '{pg_autoctl,pid}' "$(pid_of node_1)"
 has '{postgres,in_recovery}' true
+has '{pg_autoctl,services,0,status}' running
 is "$(echo "$out" | sed -n 's/.*"name": "\([a-z-]*\)".*/\1/p' | sort | tr '\n' ' ')" \
 	"node-active postgres " "... and of what it consists"
 run status --json --pgdata "$root/m"
@@ -200,6 +201,8 @@ has '{current_role}' secondary
 has '{nodeId}' 1
 answers show file --pid --contents --json --pgdata "$root/n1"
 has '{pid}' "$(pid_of node_1)"
+has '{services,0,name}' node-active
+is "$(echo "$out" | grep -c status)" 0 "... without what only a look at the processes tells"
 
 answers config set timeout.network_partition_timeout 25 --pgdata "$root/n1"
 ok "the service reads it" within 10 grep -q 'network_partition_timeout: "20" -> "25"' \
