@@ -324,24 +324,6 @@ usage_error(struct cmd_ctx *x, const struct cmd_line *l, int best)
 	return err_exit(&x->err);
 }
 
-/* "config get [key]" is "config get" to somebody who asks for help. */
-static int
-option_error(struct cmd_ctx *x)
-{
-	const char *u = x->cmd ? x->cmd->usage : "";
-	size_t len = strcspn(u, "<[");
-
-	if (!x->err.hint[0])
-		err_hint(&x->err, "\"%s help%s%.*s\" shows %s", x->program,
-		    len ? " " : "", (int)(len && u[len] ? len - 1 : len), u,
-		    len ? "its options" : "what there is");
-	report(x);
-	if (x->cmd)
-		fprintf(stderr, "usage: %s %s%s\n", x->program, u,
-		    *x->cmd->opts ? " [options]" : "");
-	return err_exit(&x->err);
-}
-
 static int
 asked_for_help(struct cmd_ctx *x, const struct cmd_line *l, int best)
 {
@@ -388,6 +370,26 @@ run(struct cmd_ctx *x)
 		return report(x);
 	}
 	return finish(x);
+}
+
+/* "config get [key]" is "config get" to somebody who asks for help. */
+static int
+option_error(struct cmd_ctx *x)
+{
+	const char *u = x->cmd ? x->cmd->usage : "";
+	size_t len = strcspn(u, "<[");
+
+	if (x->cmd && (x->cmd->flags & CMD_REFUSED))
+		return run(x);
+	if (!x->err.hint[0])
+		err_hint(&x->err, "\"%s help%s%.*s\" shows %s", x->program,
+		    len ? " " : "", (int)(len && u[len] ? len - 1 : len), u,
+		    len ? "its options" : "what there is");
+	report(x);
+	if (x->cmd)
+		fprintf(stderr, "usage: %s %s%s\n", x->program, u,
+		    *x->cmd->opts ? " [options]" : "");
+	return err_exit(&x->err);
 }
 
 /* A link autoctl-monitor means "autoctl monitor". */

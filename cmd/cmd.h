@@ -94,12 +94,13 @@ struct cmd_args {
 struct cmd_ctx;
 
 enum cmd_flag {
-	CMD_PGDATA = 1,   /* needs a data directory: --pgdata or PGDATA */
-	CMD_CONFIG = 2,   /* ... and its settings, in ctx->config */
-	CMD_KEEPER = 4,   /* ... which must be a node's */
-	CMD_MONITOR = 8,  /* needs a connection to the monitor, in ctx->monitor */
-	CMD_SERVICE = 16, /* a long running process: its log lines carry the time */
-	CMD_INTERNAL = 32 /* not listed */
+	CMD_PGDATA = 1,    /* needs a data directory: --pgdata or PGDATA */
+	CMD_CONFIG = 2,    /* ... and its settings, in ctx->config */
+	CMD_KEEPER = 4,    /* ... which must be a node's */
+	CMD_MONITOR = 8,   /* needs a connection to the monitor, in ctx->monitor */
+	CMD_SERVICE = 16,  /* a long running process: its log lines carry the time */
+	CMD_INTERNAL = 32, /* not listed */
+	CMD_REFUSED = 64   /* says why there is no such thing, whatever its options */
 };
 
 enum cmd_opt_type { CMD_FLAG, CMD_COUNT, CMD_TEXT, CMD_LIST };

@@ -345,7 +345,11 @@ answers inspect show lookup 127.0.0.1
 refuses 12 '' inspect show reverse no-such-host.invalid
 refuses 12 'no service is running' inspect getpid postgres --pgdata "$dir/n1"
 refuses 1 'Citus formations are not supported' manual coordinator add
-refuses 1 'not a part of this program' internal demo run
+refuses 1 'Citus formations are not supported' create worker --group 1 --proxyport 5 --citus-secondary
+refuses 1 'Citus formations are not supported' create coordinator -z --citus-cluster x
+refuses 1 'Citus formations are not supported' create coordinator --pgdata "$dir/n1" --auth trust
+refuses 1 'not a part of this program' internal demo run --clients 2
+refuses 1 'not a part of this program' internal tmux script --root x --nodes 3
 refuses 1 'unknown command' do fsm state
 like "$err" 'hint: .*inspect' "... and where it is now"
 refuses 2 "node's" internal service listener --pgdata "$dir/n1"
