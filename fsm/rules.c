@@ -289,7 +289,7 @@ const struct fsm_rule fsm_rule_list[] = {
 { 326, RULE_PREEMPT,
 	GUARDS(GIVE_UP_CANDIDATE),
 	.need = G(RUNNING) | G(SWITCH),
-	.w = { .reported = LEAVING | B(DEMOTED), .goal = RW, .need = N(FRESH) | N(STOPPED) },
+	.w = { .reported = LEAVING | B(DEMOTED), .goal = RW, .need = N(FRESH) },
 	.c = { .need = N(SPENT), .deny = N(WRITER) },
 	.x = { .need = N(CANDIDATE) },
 	.to = { .w = RULE_DESIRED, .c = FSM_CATCHINGUP },
