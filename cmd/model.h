@@ -20,7 +20,7 @@
 #define M_NODES 3
 #define M_LINES 7 /* timelines somebody still has a position on */
 #define M_TLIS 8  /* numbers of timelines */
-#define M_CONFIGS 5
+#define M_CONFIGS 8
 #define M_FAILS 3
 
 enum m_pg { M_PG_DOWN, M_PG_STANDBY, M_PG_RW };
@@ -123,7 +123,6 @@ struct m_line {
 
 struct m_world {
 	uint8_t faults, delays, ops, commits; /* what the adversary may still do */
-	uint8_t opaque; /* tells a bad step from the good ones to the same place */
 	uint8_t monitor_down;
 	uint8_t cut;                   /* links of nodes to the monitor */
 	uint8_t slow;                  /* nodes whose reports are late */
@@ -140,6 +139,8 @@ struct m_config_of_run {
 	int faults, delays, ops, commits;
 	uint64_t lsn_unit; /* bytes between two positions */
 	bool guarded_lease;
+	bool prompt;       /* time passes only when nobody has anything to do */
+	bool unreduced;    /* nothing is left out for being the same as something else */
 	bool late_reports; /* of older sessions: the store refuses them, unless this is
 			      set */
 };
@@ -226,7 +227,8 @@ void m_keeper(const struct m_world *, int, struct keeper *);
 void m_observe(const struct m_world *, int, bool alone, struct keeper_obs *);
 bool m_tick(struct m_world *, int, bool alone);
 void m_ticks(struct m_world *);
-bool m_act(struct m_world *, int, int variant);
+enum m_progress { M_BLOCKED, M_STEPPED, M_FAILED };
+enum m_progress m_act(struct m_world *, int, int variant);
 bool m_give_up(struct m_world *, int);
 bool m_connected(const struct m_world *, int);
 bool m_alone(const struct m_world *, int);
@@ -260,7 +262,9 @@ void m_forget_settled(void);
 
 /* model_search.c */
 struct m_result {
-	long long states, settled;
+	long long states; /* worlds that were followed up */
+	long long places; /* ... that differ in more than what may still happen */
+	long long settled;
 	int depth;
 	double seconds;
 	bool whole; /* nothing is left unexplored */
@@ -280,6 +284,7 @@ struct m_limits {
 void m_search(
     const struct m_world *roots, int n, const struct m_limits *, struct m_result *);
 uint64_t m_hash(const struct m_world *, uint64_t seed);
+uint64_t m_hash_bytes(const void *, size_t, uint64_t seed);
 
 /* model_walk.c */
 void m_walks(const struct m_world *root, const struct m_limits *, struct m_result *);

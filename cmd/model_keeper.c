@@ -129,8 +129,6 @@ m_observe(const struct m_world *w, int i, bool alone, struct keeper_obs *o)
 
 /* -- acts, step by step: whatever lies between two steps can be cut short there -- */
 
-enum progress { BLOCKED, STEPPED, FAILED };
-
 static void
 end_act(struct m_host *h)
 {
@@ -139,7 +137,7 @@ end_act(struct m_host *h)
 	memset(&h->job, 0, sizeof h->job);
 }
 
-static enum progress
+static enum m_progress
 reach(struct m_host *h)
 {
 	if (h->to == FSM_DEMOTE_TIMEOUT && h->goal != h->to &&
@@ -150,14 +148,14 @@ reach(struct m_host *h)
 	h->current = h->to;
 	h->fails = 0;
 	end_act(h);
-	return STEPPED;
+	return M_STEPPED;
 }
 
-static enum progress
+static enum m_progress
 next(struct m_host *h)
 {
 	h->stage++;
-	return STEPPED;
+	return M_STEPPED;
 }
 
 static void
@@ -174,7 +172,7 @@ is_writable(const struct m_world *w, int u)
 	return u >= 0 && w->h[u].pg == M_PG_RW;
 }
 
-static enum progress
+static enum m_progress
 init(struct m_world *w, struct m_host *h)
 {
 	if (h->stage == 1) {
@@ -192,7 +190,7 @@ init(struct m_world *w, struct m_host *h)
 }
 
 /* Names are granted with a generation; it counts as applied when commits obey them. */
-static enum progress
+static enum m_progress
 confirm(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
@@ -200,32 +198,32 @@ confirm(struct m_world *w, int i)
 
 	if (h->job.config.names.k > 0) {
 		if (memcmp(&h->force, &h->conf, sizeof h->conf) != 0)
-			return BLOCKED;
+			return M_BLOCKED;
 		for (int q = 0; q < m_run.nodes; q++)
 			count += q != i && h->conf.set >> q & 1 && m_streams(w, q, i) &&
 				 w->h[q].line == h->line && w->h[q].lsn == h->lsn;
 		if (count < h->conf.k)
-			return BLOCKED;
+			return M_BLOCKED;
 		m_confirmed(w, i);
 	}
 	h->applied = h->job.config.gen;
-	return STEPPED;
+	return M_STEPPED;
 }
 
 /* The names in the file are in force when a fresh session sees them and two checkpoints
  * are done: nobody waits for that while the door is closed. */
-static enum progress
+static enum m_progress
 sync_names(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
 
 	if (h->pg != M_PG_RW)
-		return FAILED;
+		return M_FAILED;
 	if (h->stage == 0) {
 		h->conf = h->job.config.names;
 		return next(h);
 	}
-	return confirm(w, i) == STEPPED ? reach(h) : BLOCKED;
+	return confirm(w, i) == M_STEPPED ? reach(h) : M_BLOCKED;
 }
 
 static void
@@ -236,20 +234,20 @@ start_alone(struct m_world *w, int i)
 	m_boot(w, i);
 }
 
-static enum progress
+static enum m_progress
 open_door(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
 
 	if (h->pg != M_PG_RW)
-		return FAILED;
+		return M_FAILED;
 	switch (h->stage) {
 	case 0:
 		h->conf = h->job.config.names;
 		return next(h);
 	case 1:
 		if (h->conf.k > 0 && memcmp(&h->force, &h->conf, sizeof h->conf) != 0)
-			return BLOCKED;
+			return M_BLOCKED;
 		return next(h);
 	case 2:
 		m_check_history(w, i, "opens");
@@ -262,7 +260,7 @@ open_door(struct m_world *w, int i)
 	}
 }
 
-static enum progress
+static enum m_progress
 resume(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
@@ -284,7 +282,7 @@ resume(struct m_world *w, int i)
 	case 3:
 		if (h->recovery && h->pg == M_PG_DOWN) {
 			start_alone(w, i);
-			return STEPPED;
+			return M_STEPPED;
 		}
 		if (h->pg == M_PG_DOWN)
 			m_boot(w, i);
@@ -293,23 +291,23 @@ resume(struct m_world *w, int i)
 		return next(h);
 	default:
 		if (h->pg != M_PG_RW)
-			return FAILED;
+			return M_FAILED;
 		m_check_history(w, i, "resumes");
 		h->closed = 0;
 		return reach(h);
 	}
 }
 
-static enum progress
+static enum m_progress
 promote(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
 
 	if (h->pg == M_PG_DOWN) {
 		if (h->stage > 0)
-			return FAILED;
+			return M_FAILED;
 		start_alone(w, i);
-		return STEPPED;
+		return M_STEPPED;
 	}
 	switch (h->stage) {
 	case 0:
@@ -328,7 +326,7 @@ promote(struct m_world *w, int i)
 	}
 }
 
-static enum progress
+static enum m_progress
 stop(struct m_world *w, int i, int variant)
 {
 	struct m_host *h = &w->h[i];
@@ -347,7 +345,7 @@ stop(struct m_world *w, int i, int variant)
 	}
 }
 
-static enum progress
+static enum m_progress
 fence(struct m_host *h)
 {
 	switch (h->stage) {
@@ -365,7 +363,7 @@ fence(struct m_host *h)
 	}
 }
 
-static enum progress
+static enum m_progress
 release(struct m_host *h)
 {
 	if (h->pg == M_PG_DOWN && h->data) {
@@ -375,23 +373,23 @@ release(struct m_host *h)
 	return reach(h);
 }
 
-/* Bring it to run as a standby. BLOCKED: it does. */
-static enum progress
+/* Bring it to run as a standby. M_BLOCKED: it does. */
+static enum m_progress
 run_as_standby(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
 
 	if (h->rewinding)
-		return FAILED;
+		return M_FAILED;
 	if (h->pg == M_PG_RW) {
 		m_stop(w, i, true);
-		return STEPPED;
+		return M_STEPPED;
 	}
 	if (h->pg == M_PG_DOWN) {
 		m_boot(w, i);
-		return STEPPED;
+		return M_STEPPED;
 	}
-	return BLOCKED;
+	return M_BLOCKED;
 }
 
 /* Everything becomes as it is at the source, its settings too: a copy or a rewind. */
@@ -409,7 +407,7 @@ copy_from(struct m_world *w, struct m_host *h, int u)
 	h->rewinding = 0;
 }
 
-static enum progress
+static enum m_progress
 follow(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
@@ -417,7 +415,7 @@ follow(struct m_world *w, int i)
 	bool linked = u >= 0 && m_linked(w, i, u) && w->h[u].pg != M_PG_DOWN;
 
 	if (u < 0)
-		return FAILED;
+		return M_FAILED;
 	if (h->stage == 0) {
 		h->guard_file = h->data;
 		h->upstream = h->job.upstream;
@@ -425,24 +423,24 @@ follow(struct m_world *w, int i)
 	}
 	if (!h->data || h->rewinding) {
 		if (!linked || !is_writable(w, u))
-			return BLOCKED;
+			return M_BLOCKED;
 		copy_from(w, h, u);
 		h->upstream = h->job.upstream;
-		return STEPPED;
+		return M_STEPPED;
 	}
 	if (linked && is_writable(w, u) && !m_fits(w, i, u)) {
 		h->pg = M_PG_DOWN;
 		h->rewinding = 1;
-		return STEPPED;
+		return M_STEPPED;
 	}
-	if (run_as_standby(w, i) == STEPPED)
-		return STEPPED;
+	if (run_as_standby(w, i) == M_STEPPED)
+		return M_STEPPED;
 	if (h->to == FSM_SECONDARY && !(m_streams(w, i, u) && h->line == w->h[u].line))
-		return BLOCKED;
+		return M_BLOCKED;
 	return reach(h);
 }
 
-static enum progress
+static enum m_progress
 let_go(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
@@ -450,15 +448,15 @@ let_go(struct m_world *w, int i)
 	switch (h->stage) {
 	case 0:
 		if (h->rewinding || !h->data)
-			return FAILED;
+			return M_FAILED;
 		h->guard_file = 1;
 		h->upstream = 0;
 		return next(h);
 	case 1:
-		return run_as_standby(w, i) == STEPPED ? STEPPED : next(h);
+		return run_as_standby(w, i) == M_STEPPED ? M_STEPPED : next(h);
 	case 2:
 		if (h->pg != M_PG_STANDBY)
-			return FAILED;
+			return M_FAILED;
 		promise(w, h);
 		return next(h);
 	default:
@@ -466,7 +464,7 @@ let_go(struct m_world *w, int i)
 	}
 }
 
-static enum progress
+static enum m_progress
 prepare(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
@@ -475,28 +473,28 @@ prepare(struct m_world *w, int i)
 		return let_go(w, i);
 	if (h->pg == M_PG_DOWN) {
 		m_boot(w, i);
-		return STEPPED;
+		return M_STEPPED;
 	}
 	return reach(h);
 }
 
-static enum progress
+static enum m_progress
 promote_closed(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
 
 	if (h->pg == M_PG_DOWN) {
 		if (h->rewinding || h->stage > 0)
-			return FAILED;
+			return M_FAILED;
 		start_alone(w, i);
-		return STEPPED;
+		return M_STEPPED;
 	}
 	if (h->stage < 3 && h->pg == M_PG_RW)
 		h->stage = 3; /* by an earlier attempt */
 	switch (h->stage) {
 	case 0:
 		if (h->job.planned && h->lsn < h->job.target)
-			return BLOCKED;
+			return M_BLOCKED;
 		h->upstream = 0;
 		return next(h);
 	case 1:
@@ -517,21 +515,21 @@ promote_closed(struct m_world *w, int i)
 	}
 }
 
-static enum progress
+static enum m_progress
 fetch(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
 
 	if (h->stage > 0 && h->pg != M_PG_STANDBY)
-		return FAILED;
+		return M_FAILED;
 	switch (h->stage) {
 	case 0:
 		h->guard_file = 1;
 		h->upstream = h->job.upstream;
-		return run_as_standby(w, i) == STEPPED ? STEPPED : next(h);
+		return run_as_standby(w, i) == M_STEPPED ? M_STEPPED : next(h);
 	case 1:
 		if (h->lsn < h->job.target)
-			return BLOCKED;
+			return M_BLOCKED;
 		h->upstream = 0;
 		return next(h);
 	case 2:
@@ -542,7 +540,7 @@ fetch(struct m_world *w, int i)
 	}
 }
 
-static enum progress
+static enum m_progress
 start(struct m_world *w, int i)
 {
 	struct m_host *h = &w->h[i];
@@ -560,10 +558,10 @@ start(struct m_world *w, int i)
 		return next(h);
 	}
 	m_boot(w, i);
-	return STEPPED;
+	return M_STEPPED;
 }
 
-static enum progress
+static enum m_progress
 step(struct m_world *w, int i, int variant)
 {
 	struct m_host *h = &w->h[i];
@@ -600,29 +598,24 @@ step(struct m_world *w, int i, int variant)
 	case FSM_ACT_FENCE:
 		return fence(h);
 	default:
-		return FAILED;
+		return M_FAILED;
 	}
 }
 
-/* One step of the act under way; false when it can only wait. */
-bool
+/* One step of the act under way. */
+enum m_progress
 m_act(struct m_world *w, int i, int variant)
 {
 	struct m_host *h = &w->h[i];
+	enum m_progress p;
 
 	if (!h->keeper || h->act == FSM_ACT_NOTHING ||
 	    (variant && h->act != FSM_ACT_STOP))
-		return false;
-	switch (step(w, i, variant)) {
-	case STEPPED:
-		return true;
-	case FAILED:
+		return M_BLOCKED;
+	p = step(w, i, variant);
+	if (p == M_FAILED)
 		end_act(h); /* it is tried again */
-		return true;
-	case BLOCKED:
-		return false;
-	}
-	return false;
+	return p;
 }
 
 /* What is waited for does not come: the attempt fails, time and again. */

@@ -13,6 +13,10 @@
 #include "ini/ban.h"
 
 #define MS_HOUR 3600000
+/* Fresh, and for longer than any timer runs: what is renewed all the time is not waited
+ * for. */
+#define MS_FRESH (-4 * MS_HOUR)
+#define MS_SOON (2 * MS_HOUR)
 
 /*
  * There is no clock. What is wrong with a node has been so for a time of the
@@ -181,7 +185,8 @@ stored_node(const struct m_world *w, int i, struct fsm_node *n)
 	const struct m_report *s = &row->said;
 
 	n->id = i + 1;
-	snprintf(n->name, sizeof n->name, "node_%d", i + 1);
+	memcpy(n->name, "node_1", 7);
+	n->name[5] = (char)('1' + i);
 	n->priority = row->priority;
 	n->quorum = row->quorum;
 	n->lost = row->lost;
@@ -225,6 +230,7 @@ see_keeper(const struct m_world *w, int i, const struct m_look *l, struct fsm_no
 	bool closed = h->up && !h->keeper && !(w->cut >> i & 1);
 
 	n->session = true;
+	n->report_age_ms = MS_FRESH;
 	if (keeper_fresh(w, i, l))
 		return;
 	n->report_age_ms = level_ms[l->level[i]];
@@ -354,7 +360,7 @@ m_snapshot(const struct m_world *w, const struct m_look *l, struct fsm_group *g)
 	g->writer_tli = m->writer_tli;
 	g->floor_lsn = lsn_out(m->floor_lsn);
 	g->watch_age_ms = MS_HOUR;
-	g->lease_age_ms = l->lease_over ? MS_HOUR : 0;
+	g->lease_age_ms = l->lease_over ? MS_HOUR : MS_FRESH;
 	fsm_settings_default(&g->settings);
 	stored_op(&m->op, &g->op);
 	g->op.age_ms = timer_ms[l->timers];
@@ -578,10 +584,12 @@ call_decide(const struct fsm_group *g, struct fsm_plan *p)
 {
 	static bool ready;
 
-	if (!ready)
-		sigaction(SIGABRT, &(struct sigaction){ .sa_handler = on_abort }, NULL);
+	if (!ready) /* without a mask to restore, a jump costs no system call */
+		sigaction(SIGABRT,
+		    &(struct sigaction){ .sa_handler = on_abort, .sa_flags = SA_NODEFER },
+		    NULL);
 	ready = true;
-	if (sigsetjmp(asserted, 1) == 0) {
+	if (sigsetjmp(asserted, 0) == 0) {
 		monitor_decide(g, p);
 		return;
 	}
@@ -615,6 +623,9 @@ check_fixpoint(const struct fsm_plan *p)
 	}
 }
 
+static int64_t wake_ms; /* of the last decision: when another may come out of time alone
+			 */
+
 static bool
 decide(struct m_world *w, const struct m_look *l)
 {
@@ -625,6 +636,7 @@ decide(struct m_world *w, const struct m_look *l)
 	m_decisions_made++;
 	m_snapshot(w, l, &g);
 	call_decide(&g, &p);
+	wake_ms = p.wake_in_ms < MS_SOON ? p.wake_in_ms : FSM_NEVER;
 	store_plan(&p.next, &w->m);
 	check_terms(&g, &p.next, &w->m);
 	check_candidate(&g, &p.next);
@@ -633,18 +645,6 @@ decide(struct m_world *w, const struct m_look *l)
 		return false;
 	check_fixpoint(&p);
 	note_permission(w, &p);
-	return true;
-}
-
-bool
-m_decide(struct m_world *w, const struct m_look *l)
-{
-	struct m_world before = *w;
-
-	if (!decide(w, l))
-		return false;
-	accept_loss(&before, w);
-	check_edges(&before, w);
 	return true;
 }
 
@@ -695,7 +695,7 @@ struct outcome {
 	struct m_broken broken;
 };
 
-#define MEMO_BITS 17
+#define MEMO_BITS 20
 #define OUTCOMES 64
 
 static struct memo {
@@ -709,7 +709,7 @@ visible(const struct m_world *w)
 {
 	struct m_world v = { .m = w->m, .loss = w->loss };
 
-	v.opaque = m_lease_may_be_over(w);
+	v.delays = m_lease_may_be_over(w);
 	v.faults = w->faults > 0;
 	v.cut = w->cut;
 	v.apart = w->apart;
@@ -726,10 +726,11 @@ visible(const struct m_world *w)
 
 struct outcomes {
 	int n;
-	struct outcome o[OUTCOMES];
+	struct outcome o[OUTCOMES + 1];
 };
 
-static void
+/* When something else may come out of the same look, but later; 0: at once. */
+static int64_t
 decide_one(const struct m_world *w, const struct m_look *l, struct outcomes *to)
 {
 	struct m_world next = *w;
@@ -742,51 +743,75 @@ decide_one(const struct m_world *w, const struct m_look *l, struct outcomes *to)
 	o->broken = m_broken;
 	m_broken = was;
 	if (!changed && !o->broken.name)
-		return;
+		return wake_ms;
 	for (int i = 0; i < to->n; i++)
 		if (memcmp(&to->o[i].m, &next.m, sizeof next.m) == 0)
-			return;
-	if (to->n == OUTCOMES - 1)
-		return;
+			return 0;
+	if (to->n == OUTCOMES) {
+		m_break("MODEL", "too many different decisions");
+		return 0;
+	}
 	o->look = *l;
 	o->m = next.m;
 	o->loss = next.loss;
 	to->n++;
+	return 0;
 }
 
-static void
+/*
+ * All ages that matter. Time alone changes nothing before the decision that was to do
+ * nothing wants to be woken: the monitor relies on that, so the checker may. -u tries
+ * all of them nevertheless. False: nothing is decided, and never will be.
+ */
+static bool
 each_timer(const struct m_world *w, struct m_look l, struct outcomes *o)
 {
-	for (l.timers = 0; l.timers < TIMERS; l.timers++)
-		for (l.lease_over = 0; l.lease_over <= (m_lease_may_be_over(w) ? 1 : 0);
-		     l.lease_over++) {
+	int last = m_lease_may_be_over(w) ? 1 : 0;
+	bool alive = false;
+
+	for (l.lease_over = 0; l.lease_over <= last; l.lease_over++) {
+		int64_t wait = 0, at = 0;
+
+		for (l.timers = 0; l.timers < TIMERS; l.timers++) {
+			if (timer_ms[l.timers] - at < wait && !m_run.unreduced)
+				continue;
+			at = timer_ms[l.timers];
 			l.phase = l.timers;
-			decide_one(w, &l, o);
+			wait = decide_one(w, &l, o);
 			l.phase = 0;
-			if (w->m.op.kind != FSM_OP_NONE && l.timers > 0)
-				decide_one(w, &l, o);
+			if (w->m.op.kind != FSM_OP_NONE && l.timers > 0) {
+				int64_t other = decide_one(w, &l, o);
+
+				wait = other < wait ? other : wait;
+			}
+			alive |= wait != FSM_NEVER;
 		}
+	}
+	return alive;
 }
 
-static void
+/* How long something is wrong with a node counts only where it is waited for. */
+static bool
 each_level(const struct m_world *w, int i, struct m_look *l, struct outcomes *o)
 {
-	if (i == m_run.nodes) {
-		each_timer(w, *l, o);
-		return;
-	}
-	for (int v = 0; v <= m_level_max(w, i); v++) {
+	bool alive = false, more = true;
+
+	if (i == m_run.nodes)
+		return each_timer(w, *l, o);
+	for (int v = 0; v <= m_level_max(w, i) && (more || m_run.unreduced); v++) {
 		l->level[i] = (uint8_t)v;
-		each_level(w, i + 1, l, o);
+		more = each_level(w, i + 1, l, o) || v == 0;
+		alive |= more;
 	}
 	l->level[i] = 0;
 	if (w->faults > 0 && l->falsely == 0 && m_connected(w, i) &&
 	    w->m.row[i].present) {
 		l->falsely = (uint8_t)(1 << i);
 		for (l->level[i] = 2; l->level[i] < LEVELS; l->level[i]++)
-			each_level(w, i + 1, l, o);
+			alive |= each_level(w, i + 1, l, o);
 		l->falsely = l->level[i] = 0;
 	}
+	return alive;
 }
 
 static const struct memo *
@@ -842,4 +867,48 @@ m_decide_each(const struct m_world *w, m_emit *emit, void *arg)
 		check_edges(w, &next);
 		emit(arg, &next, &label);
 	}
+}
+
+/* Ways to a good end pass the same places again and again. */
+#define LOOKS_BITS 16
+
+static struct looked {
+	uint64_t key;
+	bool changed;
+	uint8_t loss;
+	struct m_store m;
+} * looked;
+
+static bool
+decide_again(struct m_world *w, const struct m_look *l)
+{
+	uint64_t key = visible(w) ^ m_hash_bytes(l, sizeof *l, 5);
+	struct looked *k;
+
+	if (!looked)
+		looked = xcalloc((size_t)1 << LOOKS_BITS, sizeof *looked);
+	k = &looked[key >> (64 - LOOKS_BITS)];
+	if (k->key == key) {
+		w->m = k->m;
+		w->loss = k->loss;
+		return k->changed;
+	}
+	k->changed = decide(w, l);
+	k->m = w->m;
+	k->loss = w->loss;
+	k->key = m_broken.name ? 0 : key;
+	return k->changed;
+}
+
+/* What is decided at this look; false: nothing. */
+bool
+m_decide(struct m_world *w, const struct m_look *l)
+{
+	struct m_world before = *w;
+
+	if (!decide_again(w, l))
+		return false;
+	accept_loss(&before, w);
+	check_edges(&before, w);
+	return true;
 }

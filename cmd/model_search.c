@@ -13,11 +13,10 @@
 #define MAX_STEPS 400
 
 uint64_t
-m_hash(const struct m_world *w, uint64_t seed)
+m_hash_bytes(const void *bytes, size_t n, uint64_t seed)
 {
-	const unsigned char *p = (const unsigned char *)w;
+	const unsigned char *p = bytes;
 	uint64_t h = seed * UINT64_C(0x9E3779B97F4A7C15) + 1, v;
-	size_t n = sizeof *w;
 
 	for (; n >= 8; n -= 8, p += 8) {
 		memcpy(&v, p, 8);
@@ -30,16 +29,29 @@ m_hash(const struct m_world *w, uint64_t seed)
 	return h ^ h >> 29;
 }
 
-/* All worlds ever met, as two hashes of each; and where each came from. */
+uint64_t
+m_hash(const struct m_world *w, uint64_t seed)
+{
+	return m_hash_bytes(w, sizeof *w, seed);
+}
+
+/*
+ * All worlds ever met, as a hash of each, without what the adversary had left to spend;
+ * beside it which budgets, as a set, it was met with, or with a larger one: with more
+ * to spend the adversary can do all that it could with less, so a world that was met
+ * with more, at no greater depth, says nothing new. (Nothing but the adversary looks at
+ * its budget.) By number: where each came from.
+ */
 struct seen {
-	uint64_t *key; /* by number */
-	uint32_t *check;
-	uint32_t *parent;
+	uint64_t *key;
+	uint64_t *budgets;
+	uint64_t mask, used;
+	uint32_t *parent;  /* by number */
 	uint16_t *ordinal; /* of the step that led here, among those of the parent */
 	uint32_t n, room;
-	uint32_t *slot; /* number + 1 */
-	uint64_t mask;
 };
+
+#define BUDGETS 64
 
 struct open {
 	struct m_world *w;
@@ -65,53 +77,112 @@ struct search {
 };
 
 static void
+put(struct seen *s, uint64_t key, uint64_t budgets)
+{
+	uint64_t at = key & s->mask;
+
+	while (s->key[at])
+		at = (at + 1) & s->mask;
+	s->key[at] = key;
+	s->budgets[at] = budgets;
+	s->used++;
+}
+
+static void
 rehash(struct seen *s)
 {
-	uint64_t size = s->mask ? (s->mask + 1) * 2 : 1 << 16;
+	uint64_t size = s->mask ? s->mask + 1 : 0;
+	uint64_t *key = s->key, *budgets = s->budgets;
 
-	free(s->slot);
-	s->slot = xcalloc(size, sizeof *s->slot);
-	s->mask = size - 1;
-	for (uint32_t i = 0; i < s->n; i++) {
-		uint64_t at = s->key[i] & s->mask;
-
-		while (s->slot[at])
-			at = (at + 1) & s->mask;
-		s->slot[at] = i + 1;
-	}
+	s->mask = (size ? size * 2 : 1 << 16) - 1;
+	s->key = xcalloc(s->mask + 1, sizeof *s->key);
+	s->budgets = xcalloc(s->mask + 1, sizeof *s->budgets);
+	s->used = 0;
+	for (uint64_t i = 0; i < size; i++)
+		if (key[i])
+			put(s, key[i], budgets[i]);
+	free(key);
+	free(budgets);
 }
 
 static void
 grow(struct seen *s)
 {
 	s->room = s->room ? s->room * 2 : 1 << 15;
-	s->key = xrealloc(s->key, s->room * sizeof *s->key);
-	s->check = xrealloc(s->check, s->room * sizeof *s->check);
 	s->parent = xrealloc(s->parent, s->room * sizeof *s->parent);
 	s->ordinal = xrealloc(s->ordinal, s->room * sizeof *s->ordinal);
+}
+
+static int
+count_budgets(void)
+{
+	return (m_run.faults + 1) * (m_run.delays + 1) * (m_run.ops + 1) *
+	       (m_run.commits + 1);
+}
+
+static int
+budget_of(int faults, int delays, int ops, int commits)
+{
+	return ((faults * (m_run.delays + 1) + delays) * (m_run.ops + 1) + ops) *
+		   (m_run.commits + 1) +
+	       commits;
+}
+
+/* All budgets that are no larger than that of this world, itself among them. */
+static uint64_t
+budgets_below(const struct m_world *w)
+{
+	uint64_t set = 0;
+
+	if (count_budgets() > BUDGETS || m_run.unreduced)
+		return 1;
+	for (int f = 0; f <= w->faults; f++)
+		for (int d = 0; d <= w->delays; d++)
+			for (int o = 0; o <= w->ops; o++)
+				for (int c = 0; c <= w->commits; c++)
+					set |= UINT64_C(1) << budget_of(f, d, o, c);
+	return set;
+}
+
+static uint64_t
+key_of(const struct m_world *w)
+{
+	struct m_world bare = *w;
+
+	if (count_budgets() <= BUDGETS && !m_run.unreduced)
+		bare.faults = bare.delays = bare.ops = bare.commits = 0;
+	return m_hash(&bare, 1) | 1;
+}
+
+static int64_t
+number_it(struct seen *s, uint32_t parent, uint16_t ordinal)
+{
+	if (s->n == s->room)
+		grow(s);
+	s->parent[s->n] = parent;
+	s->ordinal[s->n] = ordinal;
+	return s->n++;
 }
 
 /* Its number, or -1 when it was known. */
 static int64_t
 remember(struct seen *s, const struct m_world *w, uint32_t parent, uint16_t ordinal)
 {
-	uint64_t key = m_hash(w, 1);
-	uint32_t check = (uint32_t)m_hash(w, 2);
+	uint64_t key = key_of(w), below = budgets_below(w);
 	uint64_t at;
 
-	if ((uint64_t)s->n * 2 >= s->mask)
+	if (s->used * 3 >= s->mask * 2)
 		rehash(s);
-	for (at = key & s->mask; s->slot[at]; at = (at + 1) & s->mask)
-		if (s->key[s->slot[at] - 1] == key && s->check[s->slot[at] - 1] == check)
+	for (at = key & s->mask; s->key[at]; at = (at + 1) & s->mask) {
+		if (s->key[at] != key)
+			continue;
+		if (!(below & ~s->budgets[at]))
 			return -1;
-	if (s->n == s->room)
-		grow(s);
-	s->key[s->n] = key;
-	s->check[s->n] = check;
-	s->parent[s->n] = parent;
-	s->ordinal[s->n] = ordinal;
-	s->slot[at] = ++s->n;
-	return s->n - 1;
+		s->budgets[at] |= below;
+		return number_it(s, parent, ordinal);
+	}
+	put(s, key, below);
+	return number_it(s, parent, ordinal);
 }
 
 static void
@@ -154,10 +225,7 @@ meet(void *arg, struct m_world *w, const struct m_label *label)
 		m_check(w);
 	if (m_broken.name) {
 		if (number < 0) { /* a bad step to a known place */
-			uint64_t n = s->seen.n;
-
-			w->opaque = (uint8_t)(1 + n % 255);
-			number = remember(&s->seen, w, s->parent, s->ordinal);
+			number = number_it(&s->seen, s->parent, s->ordinal);
 		}
 		found(s, (uint32_t)number, false);
 		return;
@@ -270,10 +338,9 @@ static void
 clean(struct search *s)
 {
 	free(s->seen.key);
-	free(s->seen.check);
+	free(s->seen.budgets);
 	free(s->seen.parent);
 	free(s->seen.ordinal);
-	free(s->seen.slot);
 	free(s->now.w);
 	free(s->now.number);
 	free(s->next.w);
@@ -307,6 +374,7 @@ m_search(const struct m_world *roots, int n, const struct m_limits *limits,
 		result->depth++;
 	}
 	result->states = s.seen.n;
+	result->places = (long long)s.seen.used;
 	result->whole = s.next.n == 0 && !s.found;
 	result->seconds = now() - began;
 	if (s.found) {

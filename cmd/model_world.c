@@ -399,32 +399,59 @@ m_start_keeper(struct m_host *h)
 
 /* -- what may happen -- */
 
+struct out {
+	m_emit *emit;
+	void *arg;
+	bool idle; /* nobody has anything to do: time passes */
+	int busy;  /* steps that are taken at once */
+};
+
+/* Steps that cost the adversary nothing but time. */
+#define TAKES_TIME                                                                       \
+	(1U << M_PROMPT | 1U << M_HOPELESS | 1U << M_TICK | 1U << M_GIVE_UP |            \
+	    1U << M_LEASE_ENDS | 1U << M_START_KEEPER | 1U << M_START_HOST |             \
+	    1U << M_HEAL | 1U << M_JOIN | 1U << M_MONITOR_UP)
+
 static void
-emit(struct m_world *next, enum m_kind kind, int a, int b, void *arg[2])
+emit(struct m_world *next, enum m_kind kind, int a, int b, struct out *o)
 {
 	struct m_label label = {
 		.kind = (uint8_t)kind, .a = (uint8_t)a, .b = (uint8_t)b
 	};
-	m_emit *f;
 
-	memcpy(&f, arg[0], sizeof f);
+	if (!o->idle && TAKES_TIME >> kind & 1)
+		return;
 	m_ticks(next);
-	f(arg[1], next, &label);
+	o->emit(o->arg, next, &label);
+}
+
+/* A decision that time alone brings about is later than one that is due. */
+static void
+emit_decision(void *arg, struct m_world *next, const struct m_label *label)
+{
+	const struct out *o = arg;
+	const struct m_look *l = &label->look;
+	bool late = l->timers || l->phase || l->lease_over;
+
+	for (int i = 0; i < m_run.nodes; i++)
+		late |= l->level[i] > 0 && !(l->falsely >> i & 1);
+	if (o->idle || !late)
+		o->emit(o->arg, next, label);
 }
 
 static void
-act_dies(const struct m_world *w, int i, void *arg[2])
+act_dies(const struct m_world *w, int i, struct out *o)
 {
 	struct m_world next = *w;
 
 	next.faults--;
 	next.h[i].keeper = 0;
-	emit(&next, M_ACT_KEEPER_DIES, i, 0, arg);
+	emit(&next, M_ACT_KEEPER_DIES, i, 0, o);
 	next = *w;
 	next.faults--;
 	next.h[i].keeper = next.h[i].up = 0;
 	m_crash(&next.h[i]);
-	emit(&next, M_ACT_HOST_DIES, i, 0, arg);
+	emit(&next, M_ACT_HOST_DIES, i, 0, o);
 }
 
 /* Does nobody see the difference, as long as the keeper lives? */
@@ -446,42 +473,48 @@ is_quiet(const struct m_host *a, const struct m_host *b)
 
 /* On to where others see a difference; it may die at any point on the way. */
 static void
-act_goes_on(const struct m_world *w, int i, int variant, void *arg[2])
+act_goes_on(const struct m_world *w, int i, int variant, struct out *o)
 {
 	struct m_world next = *w;
 	struct m_world was = *w;
+	enum m_progress p;
 
 	/* that a walsender is cut off before the end is a fault */
-	if ((variant && w->faults == 0) || !m_act(&next, i, variant))
+	if (variant && w->faults == 0)
+		return;
+	p = m_act(&next, i, variant);
+	if (p == M_BLOCKED)
 		return;
 	next.faults = (uint8_t)(next.faults - (variant != 0));
+	/* what fails is tried again later; who is slow takes its time */
+	o->busy += p == M_STEPPED && !variant && !(w->slow >> i & 1);
 	while (is_quiet(&was.h[i], &next.h[i])) {
 		was = next;
 		if (was.faults > 0)
-			act_dies(&was, i, arg);
+			act_dies(&was, i, o);
 		if (!m_act(&next, i, variant))
 			break;
 	}
-	emit(&next, M_ACT, i, variant, arg);
+	emit(&next, M_ACT, i, variant, o);
 }
 
 static void
-reports_get_late(const struct m_world *w, int i, void *arg[2])
+reports_get_late(const struct m_world *w, int i, struct out *o)
 {
 	struct m_world next = *w;
 
 	if (w->slow >> i & 1) {
 		next.slow ^= (uint8_t)(1 << i);
-		emit(&next, M_PROMPT, i, 0, arg);
+		emit(&next, M_PROMPT, i, 0, o);
 	} else if (w->delays > 0 && m_connected(w, i) && w->h[i].exists) {
 		next.slow ^= (uint8_t)(1 << i);
 		next.delays--;
-		emit(&next, M_SLOW, i, 0, arg);
+		emit(&next, M_SLOW, i, 0, o);
 	}
 }
 
 static void
-keeper_moves(const struct m_world *w, int i, void *arg[2])
+keeper_waits(const struct m_world *w, int i, struct out *o)
 {
 	struct m_world next = *w;
 	struct m_report r;
@@ -489,20 +522,18 @@ keeper_moves(const struct m_world *w, int i, void *arg[2])
 	m_fill_report(w, i, &r);
 	if (r.retrying && w->h[i].keeper) {
 		next.h[i].hopeless = 1;
-		emit(&next, M_HOPELESS, i, 0, arg);
+		emit(&next, M_HOPELESS, i, 0, o);
 	}
 	next = *w;
 	if (m_alone(w, i) && m_tick(&next, i, true))
-		emit(&next, M_TICK, i, 1, arg);
+		emit(&next, M_TICK, i, 1, o);
 	next = *w;
 	if (m_give_up(&next, i))
-		emit(&next, M_GIVE_UP, i, 0, arg);
-	act_goes_on(w, i, 0, arg);
-	act_goes_on(w, i, 1, arg);
+		emit(&next, M_GIVE_UP, i, 0, o);
 }
 
 static void
-late_reports(const struct m_world *w, int i, void *arg[2])
+late_reports(const struct m_world *w, int i, struct out *o)
 {
 	struct m_world next;
 
@@ -511,7 +542,7 @@ late_reports(const struct m_world *w, int i, void *arg[2])
 		if (w->m.row[i].present)
 			m_store_report(&next, i, &w->h[i].late_report);
 		next.h[i].late = 0;
-		emit(&next, M_LATE_REPORT, i, 0, arg);
+		emit(&next, M_LATE_REPORT, i, 0, o);
 	}
 	if (m_run.late_reports && !w->h[i].late && w->faults > 0 && m_connected(w, i) &&
 	    w->h[i].exists && w->m.row[i].present) {
@@ -519,12 +550,13 @@ late_reports(const struct m_world *w, int i, void *arg[2])
 		m_fill_report(w, i, &next.h[i].late_report);
 		next.h[i].late = 1;
 		next.faults--;
-		emit(&next, M_HOLD_REPORT, i, 0, arg);
+		emit(&next, M_HOLD_REPORT, i, 0, o);
 	}
 }
 
+/* What runs does what it has to do. */
 static void
-postgres_moves(const struct m_world *w, int i, void *arg[2])
+postgres_runs(const struct m_world *w, int i, struct out *o)
 {
 	const struct m_host *h = &w->h[i];
 	struct m_world next;
@@ -533,33 +565,42 @@ postgres_moves(const struct m_world *w, int i, void *arg[2])
 		next = *w;
 		next.h[i].force = h->conf;
 		m_ack(&next, i);
-		emit(&next, M_RELOAD, i, 0, arg);
-	}
-	if (m_open(h) && w->commits > 0) {
-		next = *w;
-		next.commits--;
-		next.h[i].lsn++;
-		m_ack(&next, i);
-		emit(&next, M_COMMIT, i, 0, arg);
+		o->busy++;
+		emit(&next, M_RELOAD, i, 0, o);
 	}
 	for (int q = 0; q < m_run.nodes; q++)
 		if (q != i && m_streams(w, q, i) &&
 		    (w->h[q].line != h->line || w->h[q].lsn != h->lsn)) {
 			next = *w;
 			m_ship(&next, i, q);
-			emit(&next, M_SHIP, i, q, arg);
+			o->busy++;
+			emit(&next, M_SHIP, i, q, o);
 		}
+}
+
+static void
+clients_move(const struct m_world *w, int i, struct out *o)
+{
+	const struct m_host *h = &w->h[i];
+	struct m_world next = *w;
+
+	if (m_open(h) && w->commits > 0) {
+		next.commits--;
+		next.h[i].lsn++;
+		m_ack(&next, i);
+		emit(&next, M_COMMIT, i, 0, o);
+	}
+	next = *w;
 	if (h->lease == M_LEASE_HELD && (!m_connected(w, i) || w->m.op.revoked)) {
-		next = *w;
 		next.h[i].lease = M_LEASE_OVER;
 		if (!h->keeper && m_run.guarded_lease && h->pg == M_PG_RW)
 			m_crash(&next.h[i]);
-		emit(&next, M_LEASE_ENDS, i, 0, arg);
+		emit(&next, M_LEASE_ENDS, i, 0, o);
 	}
 }
 
 static void
-deaths(const struct m_world *w, int i, void *arg[2])
+deaths(const struct m_world *w, int i, struct out *o)
 {
 	const struct m_host *h = &w->h[i];
 	struct m_world next;
@@ -569,34 +610,34 @@ deaths(const struct m_world *w, int i, void *arg[2])
 		next.faults--;
 		next.h[i].up = next.h[i].keeper = 0;
 		m_crash(&next.h[i]);
-		emit(&next, M_KILL_HOST, i, 0, arg);
+		emit(&next, M_KILL_HOST, i, 0, o);
 	}
 	if (h->keeper && h->exists && w->faults > 0) {
 		next = *w;
 		next.faults--;
 		next.h[i].keeper = 0;
-		emit(&next, M_KILL_KEEPER, i, 0, arg);
+		emit(&next, M_KILL_KEEPER, i, 0, o);
 	}
 	if (h->pg != M_PG_DOWN && w->faults > 0) {
 		next = *w;
 		next.faults--;
 		m_crash(&next.h[i]);
-		emit(&next, M_KILL_PG, i, 0, arg);
+		emit(&next, M_KILL_PG, i, 0, o);
 	}
 	if (!h->up && !h->gone) {
 		next = *w;
 		next.h[i].up = 1;
 		m_start_keeper(&next.h[i]);
-		emit(&next, M_START_HOST, i, 0, arg);
+		emit(&next, M_START_HOST, i, 0, o);
 	} else if (h->up && h->exists && !h->keeper) {
 		next = *w;
 		m_start_keeper(&next.h[i]);
-		emit(&next, M_START_KEEPER, i, 0, arg);
+		emit(&next, M_START_KEEPER, i, 0, o);
 	}
 }
 
 static void
-links(const struct m_world *w, int i, void *arg[2])
+links(const struct m_world *w, int i, struct out *o)
 {
 	struct m_world next = *w;
 	bool cut = w->cut >> i & 1;
@@ -605,7 +646,7 @@ links(const struct m_world *w, int i, void *arg[2])
 	if (!cut && w->faults > 0)
 		next.faults--;
 	if (cut || w->faults > 0)
-		emit(&next, cut ? M_HEAL : M_CUT, i, 0, arg);
+		emit(&next, cut ? M_HEAL : M_CUT, i, 0, o);
 	for (int j = i + 1; j < m_run.nodes; j++) {
 		bool apart = w->apart >> m_pair(i, j) & 1;
 
@@ -614,12 +655,12 @@ links(const struct m_world *w, int i, void *arg[2])
 		if (!apart && w->faults > 0)
 			next.faults--;
 		if (apart || w->faults > 0)
-			emit(&next, apart ? M_JOIN : M_SPLIT, i, j, arg);
+			emit(&next, apart ? M_JOIN : M_SPLIT, i, j, o);
 	}
 }
 
 static void
-monitor_process(const struct m_world *w, void *arg[2])
+monitor_process(const struct m_world *w, struct out *o)
 {
 	struct m_world next = *w;
 
@@ -628,7 +669,7 @@ monitor_process(const struct m_world *w, void *arg[2])
 	next.monitor_down = !w->monitor_down;
 	if (!w->monitor_down)
 		next.faults--;
-	emit(&next, w->monitor_down ? M_MONITOR_UP : M_MONITOR_DOWN, 0, 0, arg);
+	emit(&next, w->monitor_down ? M_MONITOR_UP : M_MONITOR_DOWN, 0, 0, o);
 }
 
 /* Has it anything to say, or to be told? */
@@ -650,31 +691,31 @@ has_news(const struct m_world *w, int i, struct m_world *next)
  * only what may prevent it is of interest.
  */
 static bool
-news(const struct m_world *w, m_emit *f, void *farg, void *arg[2])
+news(const struct m_world *w, struct out *o)
 {
 	struct m_world next;
 
 	for (int i = 0; i < m_run.nodes; i++) {
 		if (!has_news(w, i, &next))
 			continue;
-		emit(&next, M_EXCHANGE, i, 0, arg);
+		emit(&next, M_EXCHANGE, i, 0, o);
 		if (w->faults > 0) {
 			next = *w;
 			m_exchange(&next, i);
 			next.h[i] = w->h[i];
 			next.faults--;
 			next.slow |= (uint8_t)(1 << i);
-			emit(&next, M_LOST_REPLY, i, 0, arg);
+			emit(&next, M_LOST_REPLY, i, 0, o);
 		}
-		deaths(w, i, arg);
-		links(w, i, arg);
-		reports_get_late(w, i, arg);
-		monitor_process(w, arg);
+		deaths(w, i, o);
+		links(w, i, o);
+		reports_get_late(w, i, o);
+		monitor_process(w, o);
 		return true;
 	}
 	if (w->monitor_down || !m_decides_now(w))
 		return false;
-	m_decide_each(w, f, farg);
+	m_decide_each(w, emit_decision, o);
 	return true;
 }
 
@@ -815,7 +856,7 @@ operate(struct m_world *w, int which)
 }
 
 static void
-operators(const struct m_world *w, void *arg[2])
+operators(const struct m_world *w, struct out *o)
 {
 	if (w->ops == 0 || w->monitor_down)
 		return;
@@ -824,27 +865,40 @@ operators(const struct m_world *w, void *arg[2])
 
 		next.ops--;
 		if (operate(&next, which))
-			emit(&next, M_OPERATOR, which, 0, arg);
+			emit(&next, M_OPERATOR, which, 0, o);
 	}
 }
 
+/*
+ * With m_run.prompt all that happens by itself happens at once, and time passes only
+ * when nothing is left to do: machines are faster than timers, repairs and operators'
+ * patience. Faults, commits and operations still come at any point between; that
+ * somebody is slow at what it does is one of the faults. In which order different
+ * machines do what they have to do remains open.
+ */
 void
 m_expand(const struct m_world *w, m_emit *f, void *farg)
 {
-	void *arg[2] = { &f, farg };
+	struct out o = { .emit = f, .arg = farg, .idle = !m_run.prompt };
 
-	if (news(w, f, farg, arg))
+	if (news(w, &o))
 		return;
-	monitor_process(w, arg);
 	for (int i = 0; i < m_run.nodes; i++) {
-		deaths(w, i, arg);
-		links(w, i, arg);
-		reports_get_late(w, i, arg);
-		keeper_moves(w, i, arg);
-		postgres_moves(w, i, arg);
-		late_reports(w, i, arg);
+		act_goes_on(w, i, 0, &o);
+		act_goes_on(w, i, 1, &o);
+		postgres_runs(w, i, &o);
 	}
-	operators(w, arg);
+	o.idle |= o.busy == 0;
+	monitor_process(w, &o);
+	for (int i = 0; i < m_run.nodes; i++) {
+		deaths(w, i, &o);
+		links(w, i, &o);
+		reports_get_late(w, i, &o);
+		keeper_waits(w, i, &o);
+		clients_move(w, i, &o);
+		late_reports(w, i, &o);
+	}
+	operators(w, &o);
 	if (!w->monitor_down)
-		m_decide_each(w, f, farg);
+		m_decide_each(w, emit_decision, &o);
 }

@@ -60,11 +60,10 @@ tell(const struct work *w, const struct cast *a, const char *why, char to[FSM_TE
 	size_t used = 0;
 	char before = ' ';
 
-	to[0] = '\0';
 	for (const char *p = why; *p && used + 1 < FSM_TEXT_MAX; before = *p++) {
 		char one[2] = { *p, '\0' };
 		const char *word = one;
-		int n;
+		size_t n;
 
 		if (!is_word(before) && !is_word(p[1])) {
 			if (*p == 'X')
@@ -76,9 +75,11 @@ tell(const struct work *w, const struct cast *a, const char *why, char to[FSM_TE
 			else if (*p == 'E')
 				word = w->f.elect.why;
 		}
-		n = snprintf(to + used, FSM_TEXT_MAX - used, "%s", word);
-		used += n > 0 ? (size_t)n : 0;
+		n = strnlen(word, FSM_TEXT_MAX - 1 - used);
+		memcpy(to + used, word, n);
+		used += n;
 	}
+	to[used] = '\0';
 }
 
 /* ---- configurations of synchronous_standby_names ---- */

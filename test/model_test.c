@@ -67,8 +67,9 @@ explore(const char *what, struct m_result *r)
 		m_walks(&root[limits.creation], &limits, r);
 	else
 		m_search(root, 1 + limits.creation, &limits, r);
-	tap_note("%s: %lld states, depth %d, %.1f s, %lld decisions%s", what, r->states,
-	    r->depth, r->seconds, m_decisions_made, r->whole ? "" : ", not all");
+	tap_note("%s: %lld states of %lld places, depth %d, %.1f s, %lld decisions%s",
+	    what, r->states, r->places, r->depth, r->seconds, m_decisions_made,
+	    r->whole ? "" : ", not all");
 	m_decisions_made = 0;
 	return true;
 }
@@ -347,6 +348,12 @@ flag(int c)
 	case 'v':
 		limits.verbose = true;
 		return true;
+	case 'p':
+		m_run.prompt = true;
+		return true;
+	case 'u':
+		m_run.unreduced = true;
+		return true;
 	case 'w':
 		m_run.guarded_lease = false;
 		return true;
@@ -373,7 +380,7 @@ main(int argc, char **argv)
 		return run_list(
 		    long_list, sizeof long_list / sizeof *long_list, WALKED_LONG);
 	spend(&(struct budget){ .nodes = 2, .faults = 1, .ops = 1, .commits = 1 });
-	while ((c = getopt(argc, argv, "n:f:d:o:c:b:s:m:gklrtvw")) != -1)
+	while ((c = getopt(argc, argv, "n:f:d:o:c:b:s:m:gklprtuvw")) != -1)
 		if (!option(c, optarg, &guard) && !flag(c))
 			return usage();
 	return one_run(guard);
