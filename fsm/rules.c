@@ -307,6 +307,13 @@ const struct fsm_rule fsm_rule_list[] = {
 	.to = { .x = FSM_REPORT_LSN },
 	.effects = DO_CLOSE | DO_TERM,
 	.why = "X cannot take over from a primary that was removed: one is elected" },
+{ 329, RULE_PREEMPT,
+	.need = G(RUNNING) | G(CLASS_SYNC), .deny = G(PLANNED) | G(SAFE_TO_OPEN),
+	.x = { .reported = B(STOP_REPLICATION), .need = N(CANDIDATE) | N(STABLE), .deny = N(WRITER) },
+	.w = { .reported = RW, .goal = RW, .need = N(STABLE) | N(OK) },
+	.to = { .x = FSM_CATCHINGUP },
+	.effects = DO_CLOSE | DO_TERM,
+	.why = "W is back, and standbys confirm its commits: X is not needed" },
 
 /* ---- the election ---- */
 

@@ -1763,6 +1763,62 @@ test_fenced_while_replaced(void)
 	    "and the candidate opens before the lease is over");
 }
 
+/* It comes back, stopped by itself, when its successor has failed as well. */
+static void
+test_fenced_and_successor_fails(void)
+{
+	group_of(2, 0);
+	g.config[0].k = g.config[0].n = 0;
+	node(1)->reported = node(1)->goal = FSM_WAIT_PRIMARY;
+	g.lease_gen = node(1)->lease_gen = 11;
+	kill_host(1);
+	decide();
+	OK(g.op.kind == FSM_OP_SWITCH && g.op.candidate == 2, "the other takes over");
+	kill_host(2);
+	heal(1);
+	node(1)->reported = FSM_DEMOTE_TIMEOUT;
+	node(1)->stopped_term = g.term - 1;
+	node(1)->goal_age_ms = 5000;
+	node(1)->pg = DN;
+	story[0] = '\0';
+	decide();
+	story_is("n2 catchingup\n", "nobody is left but the old writer: no detour");
+	OK(g.op.kind == FSM_OP_NONE && node(1)->goal == FSM_WAIT_PRIMARY,
+	    "it writes again");
+}
+
+/* The operator accepts a loss where nothing is to be lost. */
+static void
+test_well_before_it_is_replaced(void)
+{
+	group_of(3, 0);
+	g.config[0].n = 1;
+	g.config[0].member[0] = 3;
+	node(1)->reported = node(1)->goal = FSM_WAIT_PRIMARY;
+	kill_host(1);
+	gone[2] = true;
+	decide();
+	ask(FSM_REQ_FAILOVER, 0);
+	g.request.allow_loss = true;
+	for (int i = 0; i < 4; i++) {
+		decide();
+		report(node(2));
+		g.op.phase_age_ms = 1000;
+	}
+	OK(node(2)->reported == FSM_STOP_REPLICATION && g.writer == 1,
+	    "who does not know enough is promoted, as allowed, and stays closed");
+	heal(1);
+	node(1)->pg = FSM_PG_RW;
+	story[0] = '\0';
+	decide();
+	story_is("n2 catchingup\n", "but the old writer is well, and goes on");
+	gone[2] = false;
+	settle();
+	OK(g.writer == 1 && node(2)->reported == FSM_SECONDARY &&
+		node(3)->reported == FSM_SECONDARY,
+	    "with all");
+}
+
 static void
 test_writer_returns(void)
 {
@@ -2051,6 +2107,8 @@ main(void)
 	test_winner_dies();
 	test_unconfirmed_winner();
 	test_fenced_while_replaced();
+	test_fenced_and_successor_fails();
+	test_well_before_it_is_replaced();
 	test_writer_returns();
 	test_more_standbys_while_waiting();
 	test_refusals();
