@@ -319,6 +319,15 @@ stored_op(const struct m_op *o, struct fsm_op *op)
 	op->phase = o->phase;
 }
 
+/* In the order of their priorities, as they are granted. */
+static void
+add_members(const struct m_store *m, uint8_t set, bool eligible, struct fsm_config *to)
+{
+	for (int i = 0; i < m_run.nodes; i++)
+		if (set >> i & 1 && (m->row[i].priority > 0) == eligible)
+			to->member[to->n++] = i + 1;
+}
+
 static void
 stored_configs(const struct m_store *m, struct fsm_group *g)
 {
@@ -328,9 +337,8 @@ stored_configs(const struct m_store *m, struct fsm_group *g)
 
 		to->gen = m->config[c].gen;
 		to->k = m->config[c].names.k;
-		for (int i = 0; i < m_run.nodes; i++)
-			if (m->config[c].names.set >> i & 1)
-				to->member[to->n++] = i + 1;
+		add_members(m, m->config[c].names.set, true, to);
+		add_members(m, m->config[c].names.set, false, to);
 	}
 }
 
