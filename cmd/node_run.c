@@ -48,6 +48,17 @@ node_save(struct node *n)
 
 /* -- steps -- */
 
+/* Nothing is left to do here, however it came about: what failed before is over. */
+static void
+note_rest(struct node *n, const struct keeper_step *s)
+{
+	if (n->fails == 0 || s->why != NULL || n->work.pid != 0 ||
+	    n->k->current != n->k->goal)
+		return;
+	n->fails = 0;
+	n->error[0] = '\0';
+}
+
 static bool
 take_step(struct node *n)
 {
@@ -77,6 +88,7 @@ take_step(struct node *n)
 		n->leave = true;
 		return false;
 	case KEEPER_WAIT:
+		note_rest(n, &s);
 		if (s.why != NULL && n->work.pid == 0 && n->retry_at.ms <= n->loop.now.ms)
 			log_once(&n->why, LOG_LEVEL_INFO, "%s -> %s: %s",
 			    fsm_state_name(n->k->current), fsm_state_name(n->k->goal),

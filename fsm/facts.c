@@ -489,7 +489,9 @@ node_itself(const struct fsm_group *g, const struct fsm_node *n, struct facts *f
 		     (n->goal == FSM_MAINTENANCE && n->reported == FSM_MAINTENANCE);
 	bool of_use = g->op.kind == FSM_OP_ELECT && n->id == g->writer &&
 		      is_running(&g->op, g->writer);
-	bool spent = v == FSM_VERDICT_DOWN || n->fails >= FAILS_MAX;
+	/* what failed before it saw its goal was something else */
+	bool spent = v == FSM_VERDICT_DOWN ||
+		     (n->fails >= FAILS_MAX && n->seen_seq >= n->goal_seq);
 
 	return if_true(n->id == g->writer, FACT_WRITER) |
 	       if_true(n->id == g->op.candidate, FACT_CANDIDATE) |

@@ -214,6 +214,8 @@ report(struct fsm_node *n)
 	const struct fsm_edge *e = fsm_edge(n->reported, n->goal);
 
 	n->report_age_ms = 0;
+	if (n->seen_seq != n->goal_seq)
+		n->fails = 0;
 	n->seen_seq = n->goal_seq;
 	if (n->id == g.writer)
 		n->lease_gen = g.lease_gen;
@@ -1038,6 +1040,15 @@ test_switchover(void)
 	    "n2 draining\nn1 prepare_promotion\nn2 demote_timeout\nn1 stop_replication\n"
 	    "n2 demoted\nn1 wait_primary\nn2 catchingup\nn2 secondary\nn1 primary\n",
 	    "back by promotion");
+
+	group_of(2, 0);
+	node(2)->fails = 9;
+	ask(FSM_REQ_FAILOVER, 0);
+	settle();
+	story_is("n1 draining\nn2 prepare_promotion\nn1 demote_timeout\n"
+		 "n2 stop_replication\nn1 demoted\nn2 wait_primary\nn1 catchingup\n"
+		 "n1 secondary\nn2 primary\n",
+	    "what failed before on the other node does not count");
 }
 
 static void

@@ -231,6 +231,8 @@ decide(struct sim *s, int h)
 		keeper_step(&x->k, &o, &st);
 		switch (st.what) {
 		case KEEPER_WAIT:
+			if (!st.why && !x->act.on && x->k.current == x->k.goal)
+				x->k.fails = 0;
 			return;
 		case KEEPER_BEGIN:
 			if (x->act.on)
