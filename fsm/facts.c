@@ -458,12 +458,20 @@ if_true(bool yes, int fact)
 }
 
 static bool
+is_member(const struct fsm_config *c, int64_t id)
+{
+	for (int m = 0; m < c->n; m++)
+		if (c->member[m] == id)
+			return true;
+	return false;
+}
+
+static bool
 is_listed(const struct fsm_group *g, int64_t id)
 {
 	for (int i = 0; i < g->nconfigs; i++)
-		for (int m = 0; m < g->config[i].n; m++)
-			if (g->config[i].member[m] == id)
-				return true;
+		if (is_member(&g->config[i], id))
+			return true;
 	return false;
 }
 
@@ -565,6 +573,7 @@ struct counts {
 	int data;
 	int waiting;
 	int insufficient;
+	int confirming; /* well, and named in what the writer was told last */
 };
 
 static void
@@ -599,6 +608,8 @@ count_one(
 	c->data += data;
 	c->waiting += n->reported == FSM_WAIT_STANDBY;
 	c->insufficient += data && !(f & BIT(FACT_SUFFICES));
+	c->confirming += ok && in(n->goal, COUNTED) && g->nconfigs &&
+			 is_member(&g->config[g->nconfigs - 1], n->id);
 }
 
 static enum fsm_state
@@ -775,6 +786,8 @@ of_counts(const struct fsm_group *g, struct facts *f, const struct counts *c)
 	       if_true(!sync && c->promotable, GROUP_LEASE_NEEDED) |
 	       if_true(!sync && c->nearly, GROUP_LEASE_KEEP) |
 	       if_true(g->nss == 0, GROUP_NSS0) |
+	       if_true(g->nconfigs && c->confirming < g->config[g->nconfigs - 1].k,
+		   GROUP_SHORT) |
 	       if_true(c->quorum_secondary && c->detached == c->quorum_secondary,
 		   GROUP_STALLED) |
 	       if_true(override, GROUP_OVERRIDE) | if_true(is_patient(g), GROUP_PATIENT) |

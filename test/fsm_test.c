@@ -1135,6 +1135,10 @@ test_standby_lost(void)
 	settle();
 	story_is("n2 catchingup\n", "both: it waits, as asked for");
 	OK(g.said == 515, "and says so");
+	group_of(3, 1);
+	kill_host(3);
+	settle();
+	OK(g.said == 0, "with one of two there is nothing to say");
 }
 
 static void
