@@ -571,7 +571,7 @@ const struct fsm_rule fsm_rule_list[] = {
 	.why = "C is down while it takes over: C or W must come back" },
 { 507, RULE_SAY,
 	.deny = G(RUNNING),
-	.x = { .goal = RW, .need = N(WRITER) | N(DOWN) },
+	.x = { .reported = NOT(B(INIT)), .goal = RW, .need = N(WRITER) | N(DOWN) },
 	.why = "X is down and no other node may be promoted" },
 { 509, RULE_SAY,
 	.need = G(ALONE),
