@@ -226,7 +226,7 @@ forget_terms(struct m_world *w, int i)
 	int stops = running ? w->m.op.since : w->m.term + runs;
 	bool told = w->m.writer != i + 1 || r->tli == w->m.writer_tli;
 
-	if (h->late || h->act != FSM_ACT_NOTHING)
+	if (h->late || h->act != FSM_ACT_NOTHING || h->current == FSM_DROPPED)
 		return;
 	if (h->promise_term == r->promise_term && h->promise_term < promises && told &&
 	    (h->promise_term < h->term || fsm_state_flags(h->current) & ST_RW)) {

@@ -214,7 +214,10 @@ facts_promised(const struct fsm_group *g, const struct fsm_node *n)
 {
 	int64_t since = facts_guard(FSM_GUARD_PROMISES_OF_THIS_OP) ? g->op.since : 1;
 
-	return g->op.kind != FSM_OP_NONE && n->promise_term >= since;
+	/* who was removed and has stopped holds for good what it told at last */
+	return g->op.kind != FSM_OP_NONE &&
+	       (n->promise_term >= since ||
+		   (n->reported == FSM_DROPPED && n->promise_lsn > 0));
 }
 
 static bool

@@ -175,8 +175,12 @@ act(struct fsm_node *n, enum fsm_act a, enum fsm_state goal)
 	case FSM_ACT_PROMOTE:
 		n->tli++;
 		return write_alone(n, goal);
-	case FSM_ACT_STOP:
 	case FSM_ACT_DROP:
+		if (n->pg == FSM_PG_STANDBY)
+			detach(n);
+		stop(n);
+		return true;
+	case FSM_ACT_STOP:
 	case FSM_ACT_FENCE:
 		stop(n);
 		return true;
@@ -1241,6 +1245,17 @@ test_removal(void)
 	story_is("n3 dropped\nn1 apply_settings\nn1 primary\n", "a standby of three");
 	IS_INT(g.nss, 0, "number_sync_standbys is repaired");
 	IS_INT(g.config[g.nconfigs - 1].n, 1, "it is listed no more");
+
+	group_of(3, 1);
+	ask(FSM_REQ_REMOVE, 3);
+	decide();
+	report(node(3));
+	kill_host(1);
+	settle();
+	story_is("n3 dropped\nn1 apply_settings\nn1 draining\nn2 report_lsn\n"
+		 "n2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n"
+		 "n2 wait_primary\n",
+	    "... and the primary dies before it knows: what n3 told when it left counts");
 
 	group_of(3, 1);
 	ask(FSM_REQ_REMOVE, 1);

@@ -143,6 +143,11 @@ begin(struct sim *s, int h, const struct keeper_step *st)
 {
 	struct sim_host *x = &s->host[h];
 
+	if (st->act == FSM_ACT_FOLLOW) { /* it is going to hold more than it told */
+		x->k.promise_term = x->k.promise_tli = 0;
+		x->k.promise_lsn = 0;
+		x->disk = x->k;
+	}
 	memset(&x->act, 0, sizeof x->act);
 	x->act.on = true;
 	x->act.act = st->act;
