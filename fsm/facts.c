@@ -590,7 +590,7 @@ count_one(
 		      (g->request.kind == FSM_REQ_PROMOTION && (f & BIT(FACT_TARGET)));
 	bool data = !in(n->reported, NO_DATA) && !in(n->goal, NO_DATA);
 	bool elector = data && ok && n->priority > 0 && !(f & BIT(FACT_ASIDE)) &&
-		       in(n->reported, PROMOTABLE | FSM_BIT(CATCHINGUP));
+		       in(n->reported, COUNTED | FSM_BIT(CATCHINGUP));
 	bool follows = n->reported == FSM_CATCHINGUP && (f & BIT(FACT_STREAMING));
 	bool promotable;
 

@@ -1210,6 +1210,16 @@ test_maintenance(void)
 	kill_host(1);
 	settle();
 	story_is("", "the primary dies with nobody to replace it: no draining");
+	ask(FSM_REQ_MAINTENANCE_OFF, 2);
+	settle();
+	story_is("n2 catchingup\nn1 draining\nn2 report_lsn\n",
+	    "one of them comes back: it alone cannot tell");
+	ask(FSM_REQ_MAINTENANCE_OFF, 3);
+	settle();
+	story_is("n3 report_lsn\nn2 prepare_promotion\nn1 demote_timeout\n"
+		 "n2 stop_replication\nn3 join_secondary\nn2 wait_primary\n"
+		 "n3 secondary\nn2 primary\n",
+	    "and so does the other one: one of them takes over");
 }
 
 static void

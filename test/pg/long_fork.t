@@ -93,6 +93,20 @@ ok "writes go on" within 30 writing
 ok "the end of maintenance" maintenance disable 3
 ok "one primary, two secondaries" wait_settled 3 60
 
+# ... and if the primary dies meanwhile, who comes back from maintenance takes over
+event orphans
+ok "maintenance of node 2" maintenance enable 2
+ok "maintenance of node 3" maintenance enable 3
+ok "the primary's host dies" kill_host 1
+ok "nobody takes over" holds 5 nobody_acknowledges
+ok "the end of maintenance of node 2" maintenance disable 2
+ok "it alone cannot tell whether it has everything" holds 2 nobody_acknowledges
+like "$("$autoctl" explain --monitor "$(monitor_uri)")" 'missing: node_3' "that is explained"
+ok "the end of maintenance of node 3" maintenance disable 3
+ok "writes go on" within 20 writing
+restart_host 1
+ok "one primary, two secondaries" wait_settled 3 60
+
 ok "the application stops" writer_stop
 gaps
 ok "nothing that was acknowledged is lost" writer_verify
