@@ -367,6 +367,8 @@ simkeeper_reply(struct sim *s, const struct sim_message *m)
 	if (!x->keeper_up)
 		return;
 	x->report_flying = false;
+	if (m->term < x->k.term)
+		return; /* it was overtaken by a newer one */
 	x->have_reply = true;
 	x->told_state = m->report.reported;
 	if (x->k.goal_seq != m->goal_seq) {
