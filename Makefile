@@ -21,6 +21,7 @@ DESTDIR   ?=
 BINDIR     = $(PREFIX)/bin
 MANDIR     = $(PREFIX)/share/man
 COMPDIR    = $(PREFIX)/share/bash-completion/completions
+ZSHDIR     = $(PREFIX)/share/zsh/site-functions
 
 PGINC := $(shell $(PG_CONFIG) --includedir 2>/dev/null || echo /usr/include/postgresql)
 # libpq.a's two helper archives come with a server's files: take the newest major's
@@ -178,6 +179,10 @@ install: all
 		install -d $(DESTDIR)$(COMPDIR) && \
 		install -m 644 completion.tmp $(DESTDIR)$(COMPDIR)/autoctl && \
 		ln -sf autoctl $(DESTDIR)$(COMPDIR)/pg_autoctl; \
+	fi
+	@if ./autoctl completion zsh > completion.tmp 2>/dev/null; then \
+		install -d $(DESTDIR)$(ZSHDIR) && \
+		install -m 644 completion.tmp $(DESTDIR)$(ZSHDIR)/_autoctl; \
 	fi; rm -f completion.tmp
 
 clean:

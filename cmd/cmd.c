@@ -139,18 +139,21 @@ say_here(struct cmd_ctx *x)
 
 /* Seconds, in PGCONNECT_TIMEOUT: of one attempt, and of all of them. */
 static int64_t
-connect_ms(void)
+connect_ms(const struct cmd_ctx *x)
 {
 	const char *seconds = getenv("PGCONNECT_TIMEOUT");
 	int64_t ms;
 
+	if (x->hurry_ms)
+		return x->hurry_ms;
 	return seconds && str_ms(seconds, 1000, &ms, NULL) == 0 && ms ? ms : CONNECT_MS;
 }
 
 int
 cmd_try_monitor(struct cmd_ctx *x)
 {
-	struct db_target t = { .connect_ms = connect_ms(), .statement_ms = 10000 };
+	struct db_target t = { .connect_ms = connect_ms(x),
+		.statement_ms = x->hurry_ms ? x->hurry_ms : 10000 };
 
 	if (db_is_open(&x->monitor))
 		return 0;
@@ -178,7 +181,7 @@ may_pass(const struct err *e)
 int
 cmd_open_monitor(struct cmd_ctx *x)
 {
-	struct mono end = mono_after(clock_mono(), connect_ms());
+	struct mono end = mono_after(clock_mono(), connect_ms(x));
 
 	while (cmd_try_monitor(x)) {
 		if (!may_pass(&x->err) || mono_between(clock_mono(), end) <= AGAIN_MS)

@@ -140,6 +140,7 @@ struct cmd_ctx {
 	struct db monitor;    /* open when the row says CMD_MONITOR */
 	struct buf uri;       /* of the monitor */
 	struct buf formation; /* the one in force: option, settings, "default" */
+	int64_t hurry_ms;     /* not 0: how long the monitor may take, at most */
 	int exit;             /* when run returns 0: exit with this */
 	struct err err;
 };
@@ -205,8 +206,16 @@ int cmd_drop_node_remote(struct cmd_ctx *);
 
 /* help.c */
 int cmd_help(struct cmd_ctx *);
+/* The n-th option of a row: its own, then the global ones; NULL: no more. */
+const struct cmd_opt *help_option(const struct cmd *, int n, char *letter);
+/* Do these words fit the beginning of the row? */
+bool help_begins(const struct cmd *, int n, const char *const *word);
+
+/* complete.c */
 int cmd_complete(struct cmd_ctx *);
+int cmd_complete_line(struct cmd_ctx *);
 int cmd_completion(struct cmd_ctx *);
+
 int cmd_version(struct cmd_ctx *);
 void help_usage(struct buf *, const struct cmd_ctx *, const struct cmd *);
 void help_below(
@@ -220,6 +229,8 @@ const struct cmd_opt *cmd_opt_find(const char *name, size_t len);
 int cmd_check_value(const char *type, const char *value, struct err *)
     __attribute__((warn_unused_result));
 bool cmd_takes(const struct cmd *, const struct cmd_opt *);
+/* What "--name", "--name=value" or "-n" means behind these words; NULL: nothing. */
+const struct cmd_opt *cmd_opt_meant(const struct cmd_line *, const char *word);
 
 /* show.c: what clients can do at a node in that state: "read-write", "read-only", "none".
  */

@@ -152,6 +152,15 @@ by_name(const struct cmd *c, const char *name, size_t len)
 	return cmd_opt_find(name, len);
 }
 
+const struct cmd_opt *
+cmd_opt_meant(const struct cmd_line *l, const char *word)
+{
+	const struct cmd *c = cmd_guess(l);
+
+	return word[1] == '-' ? by_name(c, word + 2, strcspn(word + 2, "="))
+			      : by_letter(c, word[1]);
+}
+
 /* -- values: what stands between < > in the table is their type -- */
 
 int

@@ -243,6 +243,7 @@ const struct cmd cmd_table[] = {
 
 { "completion <shell>", cmd_completion, 0, "print the completion script for bash or zsh", "" },
 { "complete [words...]", cmd_complete, CMD_INTERNAL, "candidates for the last word", "" },
+{ "complete-line <text>", cmd_complete_line, CMD_INTERNAL, "the same for a line as it is typed, up to the cursor", "" },
 { NULL, NULL, 0, NULL, NULL }
 };
 

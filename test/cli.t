@@ -153,10 +153,33 @@ is "$("$autoctl" complete -- inspect getpid l)" listener "and a service"
 answers completion bash
 if command -v bash >/dev/null; then
 	ok "the script for bash is one" bash -n "$dir/out"
-	is "$(PATH="$PWD:$PATH" bash -c '. "$0"; COMP_WORDS=(autoctl con); COMP_CWORD=1
+	is "$(PATH="$PWD:$PATH" bash -c '. "$0"; COMP_WORDS=(autoctl con) COMP_CWORD=1
+		COMP_LINE="autoctl con x" COMP_POINT=11
 		_autoctl; echo "${COMPREPLY[@]}"' "$dir/out")" config "and it works"
 fi
 answers completion zsh
+if command -v zsh >/dev/null; then
+	ok "the script for zsh is one" zsh -n "$dir/out"
+fi
+
+# completed LINE WANT
+completed() {
+	is "$("$autoctl" complete-line -- "$1" 2>&1 | tr '\n' ' ')" "$2" "completed: $1"
+}
+completed "autoctl enable ssl --ssl-mode ver" "verify-ca verify-full "
+completed "autoctl -q config --pgdata '/a b' get ssl.act" "ssl.active "
+completed "autoctl config set ssl.active " "0 1 "
+completed "autoctl config set ssl.sslmode=" ""
+completed "autoctl create formation --kind=" "pgsql "
+completed "autoctl show file -C --pa" ""
+completed "autoctl show file -C --pi" "--pid "
+completed "autoctl show file --pgdata --pi" ""
+completed "autoctl create monitor --form" "--formation "
+completed "autoctl watch --wa" "--wait "
+completed "autoctl watch --wait --gr" "--group "
+completed "" "$(cut -d' ' -f1 "$dir/words" | uniq | awk '!seen[$0]++' | tr '\n' ' ')"
+completed "autoctl show state --monitor '$nothing' --formation " ""
+is "$("$autoctl" complete -- create formation --kind=)" "--kind=pgsql" "zsh gets the whole word"
 
 # every row and no other is listed, each with a sentence
 is "$("$autoctl" help | grep -c '^  [a-z]')" "$(grep -c . "$dir/rows")" "help lists every command"

@@ -114,6 +114,19 @@ is "$out" "postgres://127.0.0.1:$(node_port 2)/postgres?sslmode=prefer" "... and
 refuses 6 'cluster "none"' show uri --formation default --citus-cluster none --monitor "$uri"
 monitor_sql "update pgautofailover.node set nodecluster = 'default'"
 
+# what is completed by asking the monitor
+completes() {
+	answers complete-line -- "autoctl $1"
+	is "$(echo "$out" | tr '\n' ' ')" "$2" "... completes with $2"
+}
+completes "show state --monitor '$uri' --formation " "default "
+completes "drop node --pgdata $root/m --name=no" "node_1 node_2 "
+completes "get node region -D $root/n1 --formation default -a node_2" "node_2 "
+completes "get node region --pgdata $root/n1 --formation nobody --name " " "
+completes "create postgres --monitor '$uri' --name " " "
+completes "set node region -m$uri " "default "
+completes "drop node -m $uri --pgport " "$(node_port 1) $(node_port 2) "
+
 # settings
 for cmd in "show settings" "get formation settings"; do
 	answers $cmd --pgdata "$root/n1"
