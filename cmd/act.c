@@ -158,9 +158,8 @@ was_writer(struct act_job *job, bool *yes, struct err *e)
 static int
 promote_now(struct act_job *job, struct act_message *done, struct err *e)
 {
-	int tli;
-
-	if (tell_final(job, e) == -1 || postmaster_promote(job->host, 0, &tli, e) == -1)
+	if (tell_final(job, e) == -1 ||
+	    postmaster_promote(job->host, 0, &done->tli, e) == -1)
 		return -1;
 	done->promoted = true;
 	return conf_standby_clear(job->host, e) == -1 ? -1 : 0;

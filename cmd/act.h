@@ -51,6 +51,7 @@ struct act_message {
 	int64_t applied_gen;
 	bool shut;                  /* clients are shut out */
 	bool promoted;              /* on a new timeline: it wants a checkpoint soon */
+	int tli;                    /* ... this one */
 	uint64_t system_identifier; /* 0: not looked at; else these too */
 	uint32_t control_version;
 	uint32_t catalog_version;

@@ -160,8 +160,9 @@ struct node {
 	struct mono heard_at;
 
 	struct node_work work;
-	bool shut;      /* the last act left clients shut out, and nothing came since */
-	unsigned works; /* counts ends of acts */
+	int promoted_tli; /* by the last act; 0 after a look */
+	bool shut;        /* the last act left clients shut out, and nothing came since */
+	unsigned works;   /* counts ends of acts */
 	unsigned look_work; /* ... when the last look was asked for */
 	int fails;          /* of the present act */
 	struct mono retry_at;

@@ -229,6 +229,7 @@ got_look(struct node *n, const struct rows *rows)
 	s->version = row_int(&row, "version");
 	s->lsn = row_lsn(&row, "lsn");
 	s->tli = row_int(&row, "tli");
+	n->promoted_tli = 0;
 	s->receiving = row_bool(&row, "receiving");
 	s->has_names =
 	    str_copy(s->names, sizeof s->names, row_text(&row, "names"), NULL) == 0;

@@ -98,6 +98,8 @@ node_report_fill(struct node *n, struct report *r)
 		r->tli = n->seen.tli;
 		r->lsn = n->seen.lsn;
 		fill_peers(n, r);
+	} else if (n->pg == FSM_PG_RW) {
+		r->tli = n->promoted_tli; /* or it would be taken to be where it was */
 	}
 	r->upstream_id = upstream_id(n);
 	r->streaming = is_streaming(n);

@@ -189,6 +189,7 @@ succeed(struct node *n)
 		n->chore_due = n->chore_checkpoint = true;
 		n->pg = FSM_PG_RW; /* known before the next look */
 		n->seen.valid = false;
+		n->promoted_tli = n->work.result.tli;
 	}
 	if (job->act == FSM_ACT_FOLLOW || job->act == FSM_ACT_INIT)
 		n->chore_due = true; /* the copy came with another node's rules */

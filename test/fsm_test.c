@@ -1055,6 +1055,36 @@ test_switchover(void)
 	    "what failed before on the other node does not count");
 }
 
+/* A keeper that reports its promotion before it has looked at its Postgres again. */
+static void
+test_timeline_told_late(void)
+{
+	struct fsm_node *n;
+
+	group_of(3, 1);
+	n = node(2);
+	ask(FSM_REQ_FAILOVER, 0);
+	for (int i = 0; i < 20 && n->reported != FSM_STOP_REPLICATION; i++) {
+		decide();
+		for (int id = 1; id <= 3; id++)
+			report(node(id));
+	}
+	n->tli = n->promise_tli;
+	decide();
+	IS_INT(g.writer, 2, "n2 is the writer, its timeline is not known yet");
+	report(n);
+	n->tli = n->promise_tli + 1;
+	decide();
+	OK(!node(1)->fork_tli && !node(3)->fork_tli,
+	    "who is on the one before has not gone astray");
+	kill_host(2);
+	story[0] = '\0';
+	settle();
+	OK(g.writer == 1 || g.writer == 3, "it dies at once: another one takes over");
+	if (!OK(node(g.writer)->reported == FSM_PRIMARY, "with a standby"))
+		tap_note("%s", story);
+}
+
 static void
 test_switchover_of_the_silent(void)
 {
@@ -2126,6 +2156,7 @@ main(void)
 	test_older_tables();
 	test_async_group();
 	test_switchover();
+	test_timeline_told_late();
 	test_switchover_of_the_silent();
 	test_failover();
 	test_standby_lost();

@@ -344,6 +344,9 @@ report(struct sim *s, int h)
 	n->pg_retrying = keeper_retrying(&x->k, &o);
 	n->has_data = x->has_data;
 	n->tli = wal_tli(&x->wal);
+	if (x->k.current == FSM_STOP_REPLICATION && x->told_state != x->k.current &&
+	    sim_chance(s, 20))
+		n->tli = 0; /* it has not looked yet */
 	n->lsn = x->pg == FSM_PG_DOWN && !x->k.final_lsn ? 0 : x->wal.end;
 	n->promise_term = x->k.promise_term;
 	n->promise_tli = x->k.promise_tli;
