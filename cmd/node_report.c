@@ -208,8 +208,8 @@ pause_after_crash(const struct node *n, struct keeper_obs *o)
 		pause = CRASH_PAUSE_MS;
 	if (o->crashes > 0 && o->disk_full)
 		pause = FULL_PAUSE_MS;
-	if (pause > 0 && o->retry_in_ms < pause)
-		o->retry_in_ms = pause - mono_between(n->crash[0], n->loop.now);
+	if (pause > 0)
+		o->pause_ms = pause - mono_between(n->crash[0], n->loop.now);
 }
 
 void

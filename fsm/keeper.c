@@ -279,6 +279,13 @@ keep(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
 		keep_promise(k, o, s);
 }
 
+/* It may leave Postgres running. */
+static bool
+may_run_it(enum fsm_act act)
+{
+	return act != FSM_ACT_STOP && act != FSM_ACT_FENCE && act != FSM_ACT_DROP;
+}
+
 void
 keeper_step(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
 {
@@ -289,7 +296,8 @@ keeper_step(const struct keeper *k, const struct keeper_obs *o, struct keeper_st
 		keep(k, o, s);
 	else
 		go(k, o, s);
-	if (s->what == KEEPER_BEGIN && o->retry_in_ms > 0)
+	if (s->what == KEEPER_BEGIN &&
+	    (o->retry_in_ms > 0 || (o->pause_ms > 0 && may_run_it(s->act))))
 		wait_for(s, "waiting before the next attempt");
 }
 

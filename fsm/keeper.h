@@ -65,6 +65,7 @@ struct keeper_obs {
 	bool act_stale; /* what it was begun with (upstream, target, names) has changed */
 	bool act_final; /* it said that there is no way back */
 	int64_t retry_in_ms; /* > 0: the last attempt failed, wait this long */
+	int64_t pause_ms;    /* > 0: it crashed, do not start it for so long */
 };
 
 #define KEEPER_CRASHES_MAX 3  /* a Postgres that dies so often ... */

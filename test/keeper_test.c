@@ -137,6 +137,12 @@ test_start(void)
 	o.retry_in_ms = 50;
 	WAITS(k, o, "a failed start waits its turn");
 	o.retry_in_ms = 0;
+	o.pause_ms = 50;
+	WAITS(k, o, "what died again and again is left alone for a while");
+	k.goal = FSM_DRAINING;
+	BEGINS(k, o, FSM_ACT_STOP, FSM_DRAINING, "but told at once to be stopped");
+	k.goal = FSM_PRIMARY;
+	o.pause_ms = 0;
 	o.shutting_down = true;
 	WAITS(k, o, "nothing is started while we leave");
 	k = healthy(FSM_SECONDARY, FSM_SECONDARY);
