@@ -21,7 +21,8 @@
 #include "ini/ban.h"
 
 #define FAILS_BEFORE_COPY 3
-#define SILENCE_MS 600000 /* a tool that says nothing for so long hangs */
+#define ROOM_TO_REWIND (32LL << 20) /* two segments of WAL */
+#define SILENCE_MS 600000           /* a tool that says nothing for so long hangs */
 
 static const struct postmaster_stop stop_fast = { .mode = POSTMASTER_FAST };
 
@@ -173,6 +174,24 @@ check_rewound(const struct host *h, const struct standby_source *s, struct err *
 	return 0;
 }
 
+/* One that breaks off for want of room leaves a directory that only a copy can replace.
+ */
+static int
+has_room(const struct host *h, struct err *e)
+{
+	struct host_disk d;
+	int64_t least;
+
+	if (host_disk(h, &d, e) == -1)
+		return -1;
+	least = d.wal_free < d.data_free ? d.wal_free : d.data_free;
+	if (least >= ROOM_TO_REWIND)
+		return 0;
+	err_set(e, ERR_STATE, "the disk of %s has %lld MB left, a rewind needs %lld MB",
+	    h->pgdata, (long long)(least >> 20), ROOM_TO_REWIND >> 20);
+	return err_hint(e, "make room, it goes on by itself");
+}
+
 int
 standby_rewind(const struct host *h, const struct standby_join *j,
     const struct standby_source *source, struct err *e)
@@ -182,7 +201,8 @@ standby_rewind(const struct host *h, const struct standby_join *j,
 	int rc = -1;
 
 	if (stop_cleanly(h, e) || standby_source_checkpoint(h, &j->upstream, &s, e) ||
-	    run_rewind(h, &j->upstream, true, e)) /* nothing is changed, nor marked */
+	    run_rewind(h, &j->upstream, true, e) ||
+	    has_room(h, e)) /* nothing is changed, nor marked */
 		return err_wrap(e, "prepare to rewind");
 	if (standby_own_take(h, &own, e) == 0 && standby_half_made(h, j, true, e) == 0 &&
 	    run_rewind(h, &j->upstream, false, e) == 0 &&
