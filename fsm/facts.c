@@ -629,6 +629,15 @@ desired(const struct fsm_group *g, const struct facts *f, const struct counts *c
 	return FSM_PRIMARY;
 }
 
+/* The timeline that a candidate has begun is known: the others are judged by it. */
+static bool
+has_begun(const struct fsm_group *g, const struct fsm_node *c)
+{
+	if (!c || c->reported != FSM_STOP_REPLICATION)
+		return true;
+	return c->tli > (c->promise_tli ? c->promise_tli : g->writer_tli);
+}
+
 static fsm_facts
 of_operation(const struct fsm_group *g, struct facts *f)
 {
@@ -649,7 +658,8 @@ of_operation(const struct fsm_group *g, struct facts *f)
 	    if_true(op->kind == FSM_OP_ELECT, GROUP_ELECT) |
 	    if_true(running && c, GROUP_CANDIDATE) | if_true(is_drained, GROUP_DRAINED) |
 	    if_true(running && ready, GROUP_READY) |
-	    if_true(running && safe_to_open(g, &f->wake_ms), GROUP_SAFE_TO_OPEN) |
+	    if_true(running && has_begun(g, c) && safe_to_open(g, &f->wake_ms),
+		GROUP_SAFE_TO_OPEN) |
 	    if_true(!source || source->dead || source->goal != FSM_REPORT_LSN ||
 			verdict(g, source, &f->wake_ms) == FSM_VERDICT_DOWN,
 		GROUP_SOURCE_LOST);

@@ -251,21 +251,14 @@ heal_fork(struct fsm_node *n)
 	n->fork_lsn = 0;
 }
 
-/*
- * Who has the number of the new writer's timeline already, and does not follow it, got it
- * by itself. While n tells the number of the timeline it came from only, nobody has.
- */
+/* Who has the number of the new writer's timeline already got it by itself: to follow
+ * n, nobody was told before now. */
 static void
 note_namesakes(struct fsm_group *g, const struct fsm_node *n)
 {
-	int before = n->promise_tli ? n->promise_tli : g->writer_tli;
-
-	for (int j = 0; before && n->tli > before && j < g->n; j++) {
-		struct fsm_node *o = &g->node[j];
-
-		if (o != n && o->tli == n->tli && !o->streaming)
-			note_fork(o, n->tli);
-	}
+	for (int j = 0; n->tli && j < g->n; j++)
+		if (&g->node[j] != n && g->node[j].tli == n->tli)
+			note_fork(&g->node[j], n->tli);
 }
 
 /* Nothing was confirmed on it yet. */
@@ -293,7 +286,6 @@ follow_timelines(struct fsm_group *g)
 			heal_fork(&g->node[i]);
 	if (!w || !in(w->reported, RW) || !w->tli || w->tli == g->writer_tli)
 		return;
-	note_namesakes(g, w); /* it was not told when it was crowned */
 	note_timeline(g, w);
 	begin_timeline(g, w->tli);
 }
