@@ -30,7 +30,7 @@ struct waiting {
 	const char *what;   /* for the error when the time is over */
 };
 
-/* -- the table that grows: one line for each change -- */
+/* -- the table that grows, one line for each change; with --json an object each -- */
 
 enum { COL_TIME, COL_NAME, COL_NODE, COL_HOST, COL_CURRENT, COL_ASSIGNED, COLUMNS };
 
@@ -48,7 +48,11 @@ static const char nodes_sql[] =
     "from pgautofailover.node where formationid = $1 and groupid = $2::int";
 /* Events that only say again where a node is are left out. */
 static const char events_sql[] =
-    "select * from (select eventid, to_char(eventtime, 'HH24:MI:SS') as at, nodename, "
+    "select *, json_build_object('eventid', eventid, 'eventtime', eventtime, "
+    "'formationid', $1, 'groupid', $2::int, 'nodeid', nodeid, 'nodename', nodename, "
+    "'nodehost', nodehost, 'nodeport', nodeport, 'reportedstate', reportedstate, "
+    "'goalstate', goalstate) as json from ("
+    "select eventid, eventtime, to_char(eventtime, 'HH24:MI:SS') as at, nodename, "
     "nodeid, nodehost, nodeport, reportedstate, goalstate, "
     "lag(reportedstate || ' ' || goalstate) over (partition by nodeid order by eventid) "
     "as before from pgautofailover.event "
@@ -81,6 +85,17 @@ begin_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions
 	return 0;
 }
 
+static void
+show_row(struct transitions *t, const struct row *r)
+{
+	out_cell(&t->out, "%s", row_text(r, "at"));
+	out_cell(&t->out, "%s", row_text(r, "nodename"));
+	out_cell(&t->out, "%s", row_text(r, "nodeid"));
+	out_cell(&t->out, "%s:%s", row_text(r, "nodehost"), row_text(r, "nodeport"));
+	out_cell(&t->out, "%s", row_text(r, "reportedstate"));
+	out_cell(&t->out, "%s", row_text(r, "goalstate"));
+}
+
 static int
 show_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions *t)
 {
@@ -93,21 +108,22 @@ show_transitions(struct cmd_ctx *x, const struct waiting *w, struct transitions 
 	if (db_query(&x->monitor, &x->err, &r, events_sql, w->formation, group, first,
 		last, DB_END))
 		return -1;
-	if (r.count && !t->titled)
+	if (r.count && !t->titled && !x->args.json) {
 		out_begin(&t->out);
-	t->titled |= r.count > 0;
+		t->titled = true;
+	}
 	for (int i = 0; i < r.count; i++) {
 		struct row row = row_at(&r, i);
 		t->last = row_i64(&row, "eventid");
-		out_cell(&t->out, "%s", row_text(&row, "at"));
-		out_cell(&t->out, "%s", row_text(&row, "nodename"));
-		out_cell(&t->out, "%s", row_text(&row, "nodeid"));
-		out_cell(&t->out, "%s:%s", row_text(&row, "nodehost"),
-		    row_text(&row, "nodeport"));
-		out_cell(&t->out, "%s", row_text(&row, "reportedstate"));
-		out_cell(&t->out, "%s", row_text(&row, "goalstate"));
+		if (x->args.json)
+			puts(row_text(&row, "json"));
+		else
+			show_row(t, &row);
 	}
-	out_flush(&t->out);
+	if (x->args.json)
+		fflush(stdout);
+	else
+		out_flush(&t->out);
 	rows_drop(&r);
 	return 0;
 }

@@ -18,7 +18,11 @@ done
 ok "only one takes writes" one_writer
 
 event promotion
-ok "perform promotion of the secondary" perform promotion --name node_2
+ok "perform promotion of the secondary" eval 'perform promotion --name node_2 --json >"$root/json"'
+is "$(grep -vc '^{.*}$' "$root/json")" 0 "... an object for each change"
+last=$(tail -n 1 "$root/json")
+is "$(json "$last" '{nodename}') $(json "$last" '{reportedstate}') $(json "$last" '{goalstate}')" \
+	"node_2 primary primary" "... to the end"
 ok "node 2 is primary" wait_pair 2 1 30
 ok "perform promotion of the primary: nothing to do" perform promotion --name node_2
 ok "writes stopped for less than 2 s" gap_below promotion 2000
