@@ -452,7 +452,13 @@ act_follow(struct act_job *job, struct act_message *done, struct err *e)
 static int
 act_detach(struct act_job *job, struct act_message *done, struct err *e)
 {
+	struct host_position at;
+
 	(void)done;
+	/* in maintenance nothing is started, nor stopped */
+	if (job->to == FSM_MAINTENANCE &&
+	    (!is_running(job) || host_position(job->host, &at, e) == -1 || !at.recovery))
+		return err_set(e, ERR_STATE, "in maintenance, and no standby that runs");
 	return let_go(job, e);
 }
 

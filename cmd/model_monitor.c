@@ -109,7 +109,9 @@ standing_order(const struct m_world *w, int i, struct m_order *o)
 	o->planned = m->op.planned;
 	o->target = m->op.target;
 	o->upstream = m->row[i].goal == FSM_FAST_FORWARD ? m->op.source : m->writer;
-	if (o->upstream == i + 1)
+	if (o->upstream == i + 1 ||
+	    (m->row[i].goal == FSM_MAINTENANCE && m->op.kind == FSM_OP_ELECT &&
+		m->op.phase == 2 && !m->op.planned))
 		o->upstream = 0;
 	if (o->upstream != 0)
 		o->upstream_tli = o->upstream == m->writer && m->writer_tli > 0

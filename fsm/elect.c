@@ -50,20 +50,22 @@ find_position(const struct race *r, const struct fsm_node *n, struct position *t
 	return true;
 }
 
-/* One that is removed meanwhile tells what it holds before it stops. */
+/* One that is removed meanwhile tells what it holds before it stops. One in maintenance
+ * tells it if it runs, and stays there. */
 static bool
 has_voted(const struct fsm_group *g, const struct fsm_node *n)
 {
 	return (n->goal == FSM_DROPPED ||
-		   (n->goal == FSM_REPORT_LSN && facts_stable(n))) &&
+		   ((n->goal == FSM_REPORT_LSN || n->goal == FSM_MAINTENANCE) &&
+		       facts_stable(n))) &&
 	       facts_promised(g, n);
 }
 
 static bool
 may_win(const struct fsm_group *g, const struct fsm_node *n)
 {
-	return facts_member(n) && (n->priority > 0 || n->id == g->op.preferred) &&
-	       facts_ok(g, n);
+	return facts_member(n) && n->goal != FSM_MAINTENANCE &&
+	       (n->priority > 0 || n->id == g->op.preferred) && facts_ok(g, n);
 }
 
 static void

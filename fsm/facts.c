@@ -660,7 +660,8 @@ of_operation(const struct fsm_group *g, struct facts *f)
 	    if_true(running && ready, GROUP_READY) |
 	    if_true(running && has_begun(g, c) && safe_to_open(g, &f->wake_ms),
 		GROUP_SAFE_TO_OPEN) |
-	    if_true(!source || source->dead || source->goal != FSM_REPORT_LSN ||
+	    if_true(!source || source->dead ||
+			!in(source->goal, FSM_BIT(REPORT_LSN) | FSM_BIT(MAINTENANCE)) ||
 			verdict(g, source, &f->wake_ms) == FSM_VERDICT_DOWN,
 		GROUP_SOURCE_LOST);
 

@@ -257,8 +257,16 @@ keep(const struct keeper *k, const struct keeper_obs *o, struct keeper_step *s)
 				FSM_DROPPED, "dropped" };
 		return;
 	}
-	if (flags & ST_HANDS_OFF)
+	if (flags & ST_HANDS_OFF) {
+		/* hands off, but commits may have waited for it: who is named no upstream
+		 * is asked for its word in an election. What does not run cannot give it.
+		 */
+		if (k->current == FSM_MAINTENANCE && k->contact && !o->has_upstream &&
+		    o->pg == FSM_PG_STANDBY && k->promise_term < k->term)
+			begin(
+			    s, FSM_ACT_DETACH, k->current, "an election needs its word");
 		return;
+	}
 	if (flags & ST_DOWN) {
 		if (o->pid_alive)
 			begin(s, FSM_ACT_STOP, k->current, "Postgres must not run");

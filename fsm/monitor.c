@@ -127,6 +127,7 @@ wanted_config(const struct fsm_group *g, enum fsm_state goal, bool new_writer,
 		return;
 	for (int i = 0; new_writer && i < g->n; i++)
 		promised += g->node[i].quorum && g->node[i].id != g->writer &&
+			    g->node[i].goal != FSM_MAINTENANCE &&
 			    facts_member(&g->node[i]) && facts_promised(g, &g->node[i]);
 	/* who accepts a loss wants to write now, and not when standbys are back */
 	if (new_writer && g->op.allow_loss && promised < g->nss)

@@ -228,6 +228,9 @@ report(struct fsm_node *n)
 		    fsm_state_name(n->reported), fsm_state_name(n->goal));
 	if (n->reported == FSM_REPORT_LSN && n->goal == FSM_REPORT_LSN)
 		n->promise_term = g.term;
+	if (n->reported == FSM_MAINTENANCE && n->goal == FSM_MAINTENANCE &&
+	    n->pg == FSM_PG_STANDBY && g.op.kind == FSM_OP_ELECT && !g.op.planned)
+		detach(n); /* named no upstream, it gives its word */
 	if ((fsm_state_flags(n->reported) & ST_DOWN) && n->reported == n->goal)
 		n->stopped_term = g.term;
 	if (n->reported == n->goal &&
@@ -1244,14 +1247,30 @@ test_maintenance(void)
 	story_is("", "the primary dies with nobody to replace it: no draining");
 	ask(FSM_REQ_MAINTENANCE_OFF, 2);
 	settle();
-	story_is("n2 catchingup\nn1 draining\nn2 report_lsn\n",
-	    "one of them comes back: it alone cannot tell");
+	story_is("n2 catchingup\nn1 draining\nn2 report_lsn\nn2 prepare_promotion\n"
+		 "n1 demote_timeout\nn2 stop_replication\nn2 wait_primary\n",
+	    "one of them comes back: it takes over, with the word of the other one");
 	ask(FSM_REQ_MAINTENANCE_OFF, 3);
 	settle();
-	story_is("n3 report_lsn\nn2 prepare_promotion\nn1 demote_timeout\n"
-		 "n2 stop_replication\nn3 join_secondary\nn2 wait_primary\n"
-		 "n3 secondary\nn2 primary\n",
-	    "and so does the other one: one of them takes over");
+	story_is("n3 catchingup\nn3 secondary\nn2 primary\n",
+	    "and so does the other one, when commits wait for it");
+
+	group_of(4, 1);
+	ask(FSM_REQ_MAINTENANCE_ON, 4);
+	settle();
+	story[0] = '\0';
+	node(4)->pg = DN;
+	kill_host(1);
+	settle();
+	story_is("n1 draining\nn2 report_lsn\nn3 report_lsn\n",
+	    "one in maintenance that does not run cannot give its word");
+	node(4)->pg = FSM_PG_STANDBY;
+	report(node(4));
+	settle();
+	story_is("n2 prepare_promotion\nn1 demote_timeout\nn2 stop_replication\n"
+		 "n3 join_secondary\nn2 wait_primary\nn3 secondary\nn2 primary\n",
+	    "when it runs it does, and stays where it is");
+	IS_INT(node(4)->goal, FSM_MAINTENANCE, "in maintenance");
 }
 
 static void

@@ -249,6 +249,18 @@ test_goal(void)
 	k = healthy(FSM_SECONDARY, FSM_REPORT_LSN);
 	o = up(FSM_PG_STANDBY);
 	BEGINS(k, o, FSM_ACT_DETACH, FSM_REPORT_LSN, "lets go");
+	k = healthy(FSM_MAINTENANCE, FSM_MAINTENANCE);
+	WAITS(k, o, "in maintenance it is left alone");
+	o.has_upstream = false;
+	BEGINS(
+	    k, o, FSM_ACT_DETACH, FSM_MAINTENANCE, "unless an election needs its word");
+	k.promise_term = k.term;
+	WAITS(k, o, "which it gives once");
+	k.promise_term = 0;
+	o = up(FSM_PG_DOWN);
+	o.has_upstream = false;
+	WAITS(k, o, "and only if it runs");
+	o = up(FSM_PG_STANDBY);
 	k = healthy(FSM_REPORT_LSN, FSM_REPORT_LSN);
 	k.promise_term = 3;
 	WAITS(k, o, "promised");

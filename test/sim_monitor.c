@@ -155,6 +155,9 @@ simmonitor_report(struct sim *s, const struct sim_message *m)
 	a->planned = g->op.planned;
 	a->target = g->op.target_lsn;
 	a->upstream = n->goal == FSM_FAST_FORWARD ? g->op.source : g->writer;
+	if (n->goal == FSM_MAINTENANCE && g->op.kind == FSM_OP_ELECT &&
+	    g->op.phase == 2 && !g->op.planned)
+		a->upstream = 0;
 	if (g->nconfigs)
 		a->config = g->config[g->nconfigs - 1];
 	a->lease_gen = g->lease_gen;

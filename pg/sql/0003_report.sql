@@ -314,7 +314,11 @@ begin
 		on g.formationid = me.formationid and g.groupid = me.groupid
 	 cross join pgautofailover.monitor m
 	  left join pgautofailover.node u on u.nodeid <> me.nodeid and u.nodeid =
-		case when me.goalstate = 'fast_forward' then g.op_source else g.writer end
+		case when me.goalstate = 'fast_forward' then g.op_source
+			-- nobody, and that asks for its word: fsm/keeper.c, phases in fsm/monitor.c
+			when me.goalstate = 'maintenance' and g.op_kind = 'elect'
+				and g.op_phase = 2 and not g.op_planned then 0
+			else g.writer end
 	  left join lateral (
 		select s.gen, s.k, s.names from pgautofailover.sync_config s
 		 where s.formationid = g.formationid and s.groupid = g.groupid and s.k >= 0

@@ -5,7 +5,7 @@
 
 # Node N lacks more than sockets hold of what the writer has.
 is_behind() {
-	[ "$(sql 1 "select pg_current_wal_lsn() - flush_lsn > 4e6 from pg_stat_replication
+	[ "$(sql "$(writer_node)" "select pg_current_wal_lsn() - flush_lsn > 4e6 from pg_stat_replication
 		where application_name = 'pgautofailover_standby_$(node_id "$1")'")" = t ]
 }
 
@@ -63,6 +63,32 @@ ok "the primary's host dies" kill_host "$new"
 ok "writes go on" within 40 writing
 is "$(rows_of "$(writer_node)" third)" 60000 "the new primary has all rows"
 restart_host "$new"
+ok "one primary, two secondaries" wait_settled 3 60
+
+# it dies while it fetches: nobody else may win before it is back, for it has promised
+old=$(writer_node)
+late=$((old % 3 + 1))
+ok "node $late is preferred" set_node $late candidate-priority 100
+for n in 1 2 3; do
+	[ $n = $late ] || ok "node $n is not" set_node $n candidate-priority 50
+done
+ok "settings are applied" wait_settled 3 20
+ok "node $late receives nothing any more" lag $late
+ok "much is written" bulk "$old" fourth
+ok "node $late is behind" within 10 is_behind $late
+event fetching
+kill_host "$old" &
+ok "the primary's host dies" catch_goal $late report_lsn 40
+lag_ends $late
+ok "node $late fetches what it lacks" catch_goal $late fast_forward 40
+ok "its host dies" kill_host $late
+wait
+ok "one node alone acknowledges nothing" within 10 nobody_acknowledges
+restart_host $late
+ok "it is back: writes go on" within 60 writing
+ok "only one takes writes" one_writer 1 2 3
+is "$(rows_of "$(writer_node)" fourth)" 60000 "the new primary has all rows"
+restart_host "$old"
 ok "one primary, two secondaries" wait_settled 3 60
 
 ok "the application stops" writer_stop

@@ -38,6 +38,28 @@ ok "a second standby is back: writes go on" within 60 writing
 restart_host 4
 ok "one primary, three secondaries" wait_settled 4 60
 
+event failover_of_two
+ok "the primary's host dies" kill_host 1
+ok "the preferred node takes over" wait_goal 3 primary 40
+ok "writes go on with two" within 30 writing
+ok "writes stopped for less than 5 s" gap_below failover_of_two 5000
+restart_host 1
+ok "one primary, three secondaries" wait_settled 4 60
+
+# two are left: one could write if it had two standbys
+event two_dead
+ok "the hosts of the primary and of a standby die" kill_host 3
+kill_host 4
+ok "the others are asked" wait_goal 2 report_lsn 40
+ok "nothing is acknowledged with one standby" holds 3 nobody_acknowledges
+like "$("$autoctl" explain --monitor "$(monitor_uri)")" 'missing: node_4' "that is explained"
+restart_host 4
+ok "a second standby is back: writes go on" within 60 writing
+restart_host 3
+ok "one primary, three secondaries" wait_settled 4 60
+ok "node 1 is the primary again" perform promotion --name node_1
+ok "one primary, three secondaries" wait_settled 4 60
+
 event one_of_two
 ok "number_sync_standbys 1" set_nss 1
 ok "node 4 is no candidate" set_node 4 candidate-priority 0
@@ -74,6 +96,24 @@ ok "writes go on" within 30 writing
 fails "node 4 was never a candidate" 1 was_goal 4 prepare_promotion "$since"
 restart_host 3
 restart_host 4
+ok "one primary, three secondaries" wait_settled 4 60
+
+# one in maintenance may hold what others lack: it is asked, and left alone otherwise
+ok "node 4 is a standby like the others" set_node 4 replication-quorum true
+old=$(writer_node)
+aside=$((old % 4 + 1))
+ok "one primary, three secondaries" wait_settled 4 30
+ok "maintenance of node $aside" timeout 60 "$autoctl" enable maintenance --pgdata "$root/n$aside"
+was=$(postmaster_of $aside)
+event aside
+ok "the primary's host dies" kill_host "$old"
+ok "writes go on" within 30 writing
+ok "writes stopped for less than 5 s" gap_below aside 5000
+fails "node $aside did not take over" 1 eval '[ "$(writer_node)" = "$aside" ]'
+ok "it is still in maintenance" state_is $aside maintenance
+is "$(postmaster_of $aside)" "$was" "its Postgres was not touched"
+restart_host "$old"
+ok "the end of maintenance" timeout 60 "$autoctl" disable maintenance --pgdata "$root/n$aside"
 ok "one primary, three secondaries" wait_settled 4 60
 
 ok "the application stops" writer_stop
