@@ -65,6 +65,7 @@ struct node_seen {
 	int tli;
 	uint64_t lsn;
 	bool receiving; /* the walreceiver streams */
+	bool paused;    /* replay is */
 	bool has_names;
 	char names[2048];
 	char upstream_host[256]; /* of primary_conninfo */
@@ -171,6 +172,7 @@ struct node {
 	bool chore_due;
 	bool chore_settings;   /* our Postgres settings too, after a reload */
 	bool chore_checkpoint; /* nobody can be rewound against us before it */
+	bool chore_limits; /* replay was paused: by Postgres, for want of something? */
 
 	bool upgrade; /* the binary has changed: become the new one between two works */
 	bool hurry;   /* something changed: look and report sooner */

@@ -50,6 +50,7 @@ static const char look_sql[] =
     "    lpad(to_hex(g.seg / g.per), 8, '0') || lpad(to_hex(g.seg % g.per), 8, '0')))))"
     "  end as tli,"
     " coalesce(w.status = 'streaming', false) as receiving,"
+    " case when r.rec then pg_is_wal_replay_paused() else false end as paused,"
     " current_setting('synchronous_standby_names') as names,"
     " current_setting('primary_conninfo') as conninfo, p.id, p.sync_state, p.flush_lsn,"
     " p.reply"
@@ -91,7 +92,8 @@ static void
 postmaster_ended(void *arg, int fd, short revents)
 {
 	struct node *n = arg;
-	bool ours = n->work.pid != 0; /* a worker may be stopping it on purpose */
+	/* a worker may be stopping it on purpose */
+	bool ours = n->work.pid != 0 || (n->chore.pid != 0 && n->chore_limits);
 
 	(void)revents;
 	loop_fd(&n->loop, fd, 0, NULL, NULL);
@@ -231,6 +233,7 @@ got_look(struct node *n, const struct rows *rows)
 	s->tli = row_int(&row, "tli");
 	n->promoted_tli = 0;
 	s->receiving = row_bool(&row, "receiving");
+	s->paused = row_bool(&row, "paused");
 	s->has_names =
 	    str_copy(s->names, sizeof s->names, row_text(&row, "names"), NULL) == 0;
 	read_upstream(s, row_text(&row, "conninfo"));
@@ -245,6 +248,8 @@ got_look(struct node *n, const struct rows *rows)
 		n->vouched = n->loop.now;
 	if (!old.valid || old.version != s->version)
 		n->asks |= 1U << ASK_VERSION;
+	if (s->paused && !old.paused)
+		n->chore_due = n->chore_limits = true;
 }
 
 static bool

@@ -15,6 +15,8 @@
 #include "ini/buf.h"
 #include "pg/conf.h"
 #include "pg/hba.h"
+#include "pg/limits.h"
+#include "pg/postmaster.h"
 #include "pg/setup.h"
 #include "pg/uri.h"
 
@@ -394,7 +396,7 @@ chore_ended(void *arg, pid_t pid, int status)
 	if (status != 0)
 		n->chore_due = true;
 	else if (!n->chore_due) /* nothing was asked for since it began */
-		n->chore_settings = n->chore_checkpoint = false;
+		n->chore_settings = n->chore_checkpoint = n->chore_limits = false;
 }
 
 /* How a standby reaches the one it follows anyway: encryption, password. 1: changed. */
@@ -423,6 +425,25 @@ apply_settings(const struct node *n, struct err *e)
 	return n->pg == FSM_PG_RW ? host_passwords(&n->host, e) : 0;
 }
 
+/* A primary was given more of something: replay has stopped here, and a promotion would
+ * end this Postgres. Its next start gives it as much. 1: it was stopped. */
+static int
+stop_for_limits(const struct node *n, struct err *e)
+{
+	struct postmaster_stop fast = { .mode = POSTMASTER_FAST };
+	struct db d = { 0 };
+	int rc;
+
+	if (host_open(&n->host, &d, 0, e) == -1)
+		return -1;
+	rc = limits_check(&n->host, &d, e);
+	db_close(&d);
+	if (rc <= 0)
+		return rc;
+	log_err(LOG_LEVEL_WARN, e);
+	return postmaster_stop(&n->host, &fast, e) == -1 ? -1 : 1;
+}
+
 static int
 do_chore(struct node *n)
 {
@@ -440,8 +461,12 @@ do_chore(struct node *n)
 		rc = hba_update(&n->host, &hba, &e);
 	if (rc >= 0 && n->chore_checkpoint)
 		rc = host_checkpoint(&n->host, CHECKPOINT_MS, &e);
+	if (rc >= 0 && n->chore_limits)
+		rc = stop_for_limits(n, &e);
+	else if (rc >= 0)
+		rc = 0;
 	if (rc >= 0)
-		return 0;
+		return rc; /* 1: again, when Postgres is back */
 	log_err(LOG_LEVEL_WARN, &e);
 	return 1;
 }

@@ -15,13 +15,17 @@ struct host;
 #define CONF_STANDBY "postgresql-auto-failover-standby.conf"
 
 /*
- * Three files, each with one purpose:
- *   CONF_MAIN            what every node of ours needs; included first in
- * postgresql.conf, so that an operator's own lines win CONF_STANDBY         whom to
- * follow; included likewise, empty on a primary postgresql.auto.conf
- * synchronous_standby_names and default_transaction_read_only: read last, so that no
- * other line can undo them. By ALTER SYSTEM while Postgres runs, edited by us while it
- * does not. A copy or a rewind brings the source's: conf_auto_reset takes them out.
+ * Three files, each with one purpose.
+ *
+ * CONF_MAIN: what every node of ours needs. Included first in postgresql.conf, so that an
+ * operator's own lines win.
+ *
+ * CONF_STANDBY: whom to follow. Included likewise, empty on a primary.
+ *
+ * postgresql.auto.conf: synchronous_standby_names and default_transaction_read_only. Read
+ * last, so that no other line can undo them. By ALTER SYSTEM while Postgres runs, edited
+ * by us while it does not. A copy or a rewind brings the source's: conf_auto_reset takes
+ * them out.
  */
 
 /* Data node or monitor, by the role in the settings: write it when it differs, and the

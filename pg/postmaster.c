@@ -19,7 +19,9 @@
 #include "ini/log.h"
 #include "ini/mem.h"
 #include "ini/str.h"
+#include "pg/conf.h"
 #include "pg/host.h"
+#include "pg/limits.h"
 #include "pg/proc.h"
 #include "pg/setup.h"
 #include "pg/spawn.h"
@@ -394,19 +396,14 @@ clear_way(const struct host *h, const char *startup, struct err *e)
 	return rc ? rc : file_unlink(startup, e);
 }
 
-int
-postmaster_start(
-    const struct host *h, enum postmaster_listen listen, int64_t idle_ms, struct err *e)
+static int
+start(const struct host *h, enum postmaster_listen listen, int64_t idle_ms, struct err *e)
 {
 	struct wait w = { .h = h, .idle_ms = idle_ms ? idle_ms : START_IDLE_MS };
 	struct host_process p;
 	char *startup;
 	int rc = 0;
 
-	if (setup_marked(h))
-		return err_set(e, ERR_STATE,
-		    "%s is half made by an interrupted rewind and must not be started",
-		    h->pgdata);
 	startup = xasprintf("%s/startup.log", h->pgdata);
 	postmaster_find(h, &w.pm);
 	if (w.pm.pid == 0) {
@@ -419,6 +416,26 @@ postmaster_start(
 	if (rc == 0)
 		rc = w.pm.pid > 0 ? wait_ready(&w, startup, e) : -1;
 	free(startup);
+	return rc;
+}
+
+int
+postmaster_start(
+    const struct host *h, enum postmaster_listen listen, int64_t idle_ms, struct err *e)
+{
+	struct postmaster pm;
+	int rc;
+
+	if (setup_marked(h))
+		return err_set(e, ERR_STATE,
+		    "%s is half made by an interrupted rewind and must not be started",
+		    h->pgdata);
+	rc = start(h, listen, idle_ms, e);
+	if (rc == 0 || !conf_signal_exists(h))
+		return rc;
+	postmaster_find(h, &pm);
+	if (pm.pid == 0 && limits_raise(h, NULL) > 0)
+		rc = start(h, listen, idle_ms, e);
 	return rc;
 }
 

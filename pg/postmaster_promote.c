@@ -14,6 +14,7 @@
 #include "ini/str.h"
 #include "pg/db.h"
 #include "pg/host.h"
+#include "pg/limits.h"
 #include "pg/postmaster.h"
 #include "pg/proc.h"
 #include "pg/setup.h"
@@ -48,48 +49,6 @@ look(struct db *d, struct look *l, struct err *e)
 		l->recovery = row_bool(&row, "recovery");
 		l->replay = row_lsn(&row, "replay");
 		l->tli = row_int(&row, "tli");
-	}
-	rows_drop(&r);
-	return rc;
-}
-
-/*
- * With less of these than the primary had, replay has stopped, and a promotion ends the
- * server (facts 3.8). The control file has the primary's values.
- */
-static int
-check_limits(const struct host *h, struct db *d, struct err *e)
-{
-	struct control c;
-	struct rows r = { 0 };
-	int rc;
-
-	if (setup_control(h, &c, e))
-		return -1;
-	const struct {
-		const char *name;
-		int need;
-	} limit[] = { { "max_connections", c.max_connections },
-		{ "max_worker_processes", c.max_worker_processes },
-		{ "max_wal_senders", c.max_wal_senders },
-		{ "max_prepared_transactions", c.max_prepared_xacts },
-		{ "max_locks_per_transaction", c.max_locks_per_xact } };
-
-	rc = db_query(
-	    d, e, &r, "select name, setting from pg_catalog.pg_settings", DB_END);
-	for (int i = 0; rc == 0 && i < r.count; i++) {
-		struct row row = row_at(&r, i);
-
-		for (size_t k = 0; k < sizeof limit / sizeof limit[0]; k++)
-			if (strcmp(row_text(&row, "name"), limit[k].name) == 0 &&
-			    row_int(&row, "setting") < limit[k].need) {
-				rc = err_set(e, ERR_POSTGRES,
-				    "a promotion would end this Postgres: %s is %d, and "
-				    "the primary had %d",
-				    limit[k].name, row_int(&row, "setting"),
-				    limit[k].need);
-				err_hint(e, "raise it here and restart Postgres");
-			}
 	}
 	rows_drop(&r);
 	return rc;
@@ -149,8 +108,8 @@ static int
 promote(
     const struct host *h, struct db *d, int64_t idle_ms, struct look *l, struct err *e)
 {
-	if (check_limits(h, d, e))
-		return -1;
+	if (limits_check(h, d, e))
+		return err_wrap(e, "a promotion would end this Postgres");
 	if (db_run(d, NULL, "select pg_catalog.pg_promote(false)", DB_END)) {
 		log_warn("pg_promote() failed: promoting by file and signal");
 		if (ask_by_file(h, e))

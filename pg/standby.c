@@ -12,6 +12,7 @@
 #include "ini/err.h"
 #include "ini/log.h"
 #include "ini/str.h"
+#include "pg/limits.h"
 #include "pg/postmaster.h"
 
 #include "ini/ban.h"
@@ -329,18 +330,21 @@ judge(struct follow *f, const struct receiver *w, struct err *e)
 /* While replay is paused nobody starts a walreceiver for another upstream, and commits
  * there may wait for it: streaming is worth more than the pause. */
 static int
-resume_replay(struct db *d, struct err *e)
+resume_replay(const struct host *h, struct db *d, struct err *e)
 {
 	struct rows r = { 0 };
-	int rc = db_query(d, e, &r,
-	    "select pg_catalog.pg_wal_replay_resume()"
-	    " where pg_catalog.pg_is_wal_replay_paused()",
-	    DB_END);
+	int rc = db_query(
+	    d, e, &r, "select where pg_catalog.pg_is_wal_replay_paused()", DB_END);
+	bool paused = rc == 0 && r.count > 0;
 
-	if (rc == 0 && r.count > 0)
-		log_warn("replay was paused, which kept it from following: resumed");
 	rows_drop(&r);
-	return rc;
+	if (!paused)
+		return rc;
+	if (limits_check(h, d, e) ||
+	    db_run(d, e, "select pg_catalog.pg_wal_replay_resume()", DB_END))
+		return -1;
+	log_warn("replay was paused, which kept it from following: resumed");
+	return 0;
 }
 
 static int
@@ -360,7 +364,7 @@ wait_streaming(struct follow *f, struct db *d, int64_t deadline_ms, struct err *
 		if (rc)
 			return rc > 0 ? 0 : -1;
 		if (!resumed && mono_reached(clock_mono(), resume)) {
-			if (w.status[0] == '\0' && resume_replay(d, e))
+			if (w.status[0] == '\0' && resume_replay(f->h, d, e))
 				return -1;
 			resumed = true;
 		}
