@@ -11,7 +11,7 @@ command -v nm >/dev/null || skip_all "no nm"
 table='
 ini err_ log_ mem_ buf_ str_ file_ clock_ ini_ config_ xmalloc xcalloc xrealloc xstrdup xasprintf die
 fsm fsm_ facts_ elect elect_ monitor_ keeper_ ssn_ decide_ group_
-pg  db_ row_ rows_ statefile_ watch_ uri_ store_ schema_ host_ spawn_ postmaster_ setup_ standby_ conf_ hba_ report_ reply_ peer_ probe_ pgctl_ slot_ tls_ gss_ GSS_ ldap_
+pg  db_ limits_ row_ rows_ statefile_ watch_ uri_ store_ schema_ host_ spawn_ postmaster_ setup_ standby_ conf_ hba_ report_ reply_ peer_ probe_ pgctl_ slot_ tls_ gss_ GSS_ ldap_
 cmd cmd_ out_ loop_ service_ settings_ act_ node_ monitor_ keeper_run_ show_ help_ complete_ screen_ spec_ web_ m_
 '
 
