@@ -168,7 +168,9 @@ while [ $((round += 1)) -le "$rounds" ]; do
 	done
 	note "round $round:$names"
 	ok "round $round: at most one takes writes" one_writer $all
-	# hosts first, for what else is to be ended may wait for them
+	# the monitor and hosts first, for what else is to be ended may wait for them
+	monitor_back >>"$root/log/trouble.log" 2>&1
+	within 30 monitor_ready >/dev/null
 	for n in $all; do
 		kill -CONT $(host_processes "$n") 2>/dev/null
 	done
