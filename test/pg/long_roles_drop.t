@@ -1,6 +1,6 @@
 #!/bin/sh
-# Nodes come and leave while another one takes over: a new one, the writer, the candidate,
-# a dead one, the last but one.
+# Nodes come and leave: standbys of each kind; and, while another one takes over, a new one,
+# the writer, the candidate, a dead one, the last but one.
 # SPDX-License-Identifier: PostgreSQL
 . test/pg/lib.sh
 
@@ -20,6 +20,37 @@ nss() {
 cluster_init
 nodes_up 3
 ok "an application writes" writer_start 1 2 3 4
+
+for kind in secondary async maintenance copying; do
+	case $kind in
+	async)
+		ok "number_sync_standbys 0" set_nss 0
+		ok "no commit waits for node 3" set_node 3 replication-quorum false
+		ok "it is no candidate" set_node 3 candidate-priority 0
+		ok "settings are applied" wait_settled 3 20
+		;;
+	maintenance)
+		ok "node 3 is in maintenance" timeout 60 "$autoctl" enable maintenance --pgdata "$root/n3"
+		;;
+	copying)
+		drop --pgdata "$root/n3" --destroy >>"$root/log/drop.log" 2>&1
+		ok "there is something to copy" bulk 1 big
+		node_create 3 >>"$root/log/create.log" 2>&1 &
+		ok "node 3 copies the primary" catch_goal 3 catchingup 30
+		;;
+	esac
+	event "dropped_$kind"
+	ok "$kind: node 3 is dropped" drop --pgdata "$root/n3" --destroy
+	ok "$kind: one primary, one secondary" wait_settled 2 40
+	ok "$kind: writes did not stop for that" gap_below "dropped_$kind" 1000
+	ok "$kind: its data is gone" within 20 test ! -e "$root/n3"
+	ok "$kind: no slot is left behind" within 20 eval '[ "$(sql 1 "select count(*)
+		from pg_replication_slots")" = 1 ]'
+	is "$(nss)" 0 "$kind: number_sync_standbys fits what is left"
+	ok "$kind: node 3 is created again" node_up 3
+	ok "$kind: one primary, two secondaries" wait_settled 3 60
+done
+is "$(nss)" 1 "number_sync_standbys is 1 again"
 
 event new_node
 ok "the primary's host dies" kill_host 1
