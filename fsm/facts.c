@@ -460,8 +460,8 @@ if_true(bool yes, int fact)
 	return yes ? BIT(fact) : 0;
 }
 
-static bool
-is_member(const struct fsm_config *c, int64_t id)
+bool
+facts_listed(const struct fsm_config *c, int64_t id)
 {
 	for (int m = 0; m < c->n; m++)
 		if (c->member[m] == id)
@@ -473,7 +473,7 @@ static bool
 is_listed(const struct fsm_group *g, int64_t id)
 {
 	for (int i = 0; i < g->nconfigs; i++)
-		if (is_member(&g->config[i], id))
+		if (facts_listed(&g->config[i], id))
 			return true;
 	return false;
 }
@@ -612,7 +612,7 @@ count_one(
 	c->waiting += n->reported == FSM_WAIT_STANDBY;
 	c->insufficient += data && !(f & BIT(FACT_SUFFICES));
 	c->confirming += ok && in(n->goal, COUNTED) && g->nconfigs &&
-			 is_member(&g->config[g->nconfigs - 1], n->id);
+			 facts_listed(&g->config[g->nconfigs - 1], n->id);
 }
 
 static enum fsm_state

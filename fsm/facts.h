@@ -54,6 +54,7 @@ facts_guard(enum fsm_guard g)
  * change. */
 bool facts_due(int64_t *wake_ms, int64_t age_ms, int64_t limit_ms);
 bool facts_member(const struct fsm_node *);
+bool facts_listed(const struct fsm_config *, int64_t id);
 bool facts_fresh(const struct fsm_node *);
 bool facts_ok(const struct fsm_group *, const struct fsm_node *);
 bool facts_stable(const struct fsm_node *);

@@ -84,15 +84,6 @@ tell(const struct work *w, const struct cast *a, const char *why, char to[FSM_TE
 
 /* ---- configurations of synchronous_standby_names ---- */
 
-static bool
-was_listed(const struct fsm_config *c, int64_t id)
-{
-	for (int i = 0; i < c->n; i++)
-		if (c->member[i] == id)
-			return true;
-	return false;
-}
-
 static void
 add_member(struct fsm_config *c, const struct fsm_group *g, const struct fsm_node *n)
 {
@@ -138,7 +129,7 @@ wanted_config(const struct fsm_group *g, enum fsm_state goal, bool new_writer,
 		const struct fsm_node *n = &g->node[i];
 		bool counts =
 		    in(n->goal, COUNTED) ||
-		    (!new_writer && last && last->k > 0 && was_listed(last, n->id));
+		    (!new_writer && last && last->k > 0 && facts_listed(last, n->id));
 
 		if (new_writer && promised >= g->nss)
 			counts = facts_promised(g, n);
@@ -153,7 +144,7 @@ wanted_config(const struct fsm_group *g, enum fsm_state goal, bool new_writer,
 
 		if (n->quorum && n->id != g->writer && facts_member(n) &&
 		    !in(n->goal, FSM_BIT(INIT) | FSM_BIT(WAIT_STANDBY)) &&
-		    !was_listed(to, n->id))
+		    !facts_listed(to, n->id))
 			add_member(to, g, n);
 	}
 }
@@ -474,7 +465,7 @@ is_news(const struct fsm_group *g, const struct fsm_node *n)
 	const struct fsm_config *last = g->nconfigs ? &g->config[g->nconfigs - 1] : NULL;
 
 	return n->quorum && w && w->goal == FSM_PRIMARY && last &&
-	       (last->k == 0 || !was_listed(last, n->id));
+	       (last->k == 0 || !facts_listed(last, n->id));
 }
 
 static void
