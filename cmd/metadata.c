@@ -42,13 +42,17 @@ port_text(struct cmd_ctx *x, char out[16])
 static int
 taken(struct cmd_ctx *x, const char *port)
 {
+	static const char unique_violation[] = "23505";
 	const struct config *c = &x->config;
 
-	if (strcmp(x->err.sqlstate, "23505") != 0)
+	if (strcmp(x->err.sqlstate, unique_violation) != 0)
 		return -1;
-	return err_set(&x->err, ERR_MONITOR,
+	err_set(&x->err, ERR_MONITOR,
 	    "the name \"%s\" or the address %s:%s is another node's", c->name,
 	    c->hostname, str_empty(port) ? "(its port)" : port);
+	/* by which callers tell that it is the monitor's word */
+	memcpy(x->err.sqlstate, unique_violation, sizeof unique_violation);
+	return -1;
 }
 
 int

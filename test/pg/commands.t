@@ -232,6 +232,13 @@ refuses 3 'no service' status --pgdata "$root/n1"
 ok "stop" "$autoctl" stop --fast --pgdata "$root/n2"
 ok "the other one leaves" within 60 gone "$(pid_of node_2)"
 refuses 12 'no service' stop --pgdata "$root/n2"
+monitor_sql "insert into pgautofailover.node (formationid, groupid, nodename, nodehost, nodeport,
+	goalstate, reportedstate) values ('default', 1, 'other', '127.0.0.1', 9, 'single', 'single')" >/dev/null
+refuses 6 "another node's" run --pgdata "$root/n2" --name other
+refuses 6 "another node's" config set postgresql.port 9 --pgdata "$root/n2"
+is "$("$autoctl" config get pg_autoctl.name --pgdata "$root/n2") $(node_port 2)" \
+	"node_2 $("$autoctl" config get postgresql.port --pgdata "$root/n2")" "what is refused is not kept"
+monitor_sql "delete from pgautofailover.node where nodename = 'other'"
 ok "the monitor stops" monitor_down
 monitor_start
 export PGCONNECT_TIMEOUT=30
